@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+// banned.h: calls that have no safe use here become compile errors. Force-included by the Makefile after the system headers.
+#pragma once
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#pragma GCC poison strcpy strcat sprintf vsprintf strtok gets atoi atol atof gmtime localtime asctime ctime setjmp longjmp strncat

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// catalog.c: leat's own tables in leat.db, and the catalog as `leat sql` sees it. See catalog.h.
+#include "connector/sqlite/catalog.h"
+#include "base/files.h"
+#include "base/map.h"
+#include "column/type_text.h"
+
+static const char catalog_schema[] =
+    "CREATE TABLE IF NOT EXISTS leat_catalog (name TEXT PRIMARY KEY COLLATE NOCASE, kind TEXT NOT NULL, schema TEXT NOT NULL, statement TEXT NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS leat_ledger (flow TEXT NOT NULL, node INTEGER NOT NULL, operator TEXT NOT NULL, input INTEGER NOT NULL, "
+    "passed INTEGER NOT NULL, filtered INTEGER NOT NULL, absorbed INTEGER NOT NULL, merged INTEGER NOT NULL, late INTEGER NOT NULL, "
+    "dead INTEGER NOT NULL, null_time INTEGER NOT NULL, made INTEGER NOT NULL, PRIMARY KEY (flow, node, operator)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS leat_dead (flow TEXT NOT NULL, node INTEGER NOT NULL, source TEXT NOT NULL, partition TEXT NOT NULL, "
+    "offset INTEGER NOT NULL, row INTEGER NOT NULL, condition TEXT NOT NULL, message TEXT NOT NULL, value TEXT, raw BLOB, epoch INTEGER NOT NULL, "
+    "at TEXT NOT NULL, PRIMARY KEY (node, source, partition, offset, row));"
+    "CREATE INDEX IF NOT EXISTS leat_dead_at ON leat_dead (at);";
+
+enum status catalog_prepare(struct store *store, struct error *e) {
+    struct sqlite_store *s = (struct sqlite_store *)store;
+    TRY(sqlite_run(s->db, catalog_schema, e));
+    TRY(sqlite_prepare(s->db, "INSERT INTO leat_dead VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
+                              "strftime('%Y-%m-%d %H:%M:%f', ?12 / 1000000.0, 'unixepoch')) ON CONFLICT DO NOTHING", &s->put_dead, e));
+    return sqlite_prepare(s->db, "INSERT INTO leat_ledger VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO UPDATE SET "
+                                 "input = input + ?4, passed = passed + ?5, filtered = filtered + ?6, absorbed = absorbed + ?7, merged = merged + ?8, "
+                                 "late = late + ?9, dead = dead + ?10, null_time = null_time + ?11, made = made + ?12", &s->put_ledger, e);
+}
+
+enum status catalog_put_dead(struct store *store, const struct catalog_dead_row *r, bool *added, struct error *e) {
+    struct sqlite_store *s = (struct sqlite_store *)store;
+    pthread_mutex_lock(&s->mutex);
+    sqlite3_stmt *p = s->put_dead;
+    sqlite3_bind_text(p, 1, r->flow, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(p, 2, r->node);
+    sqlite3_bind_text(p, 3, r->source, -1, SQLITE_STATIC);
+    sqlite3_bind_text(p, 4, r->partition, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(p, 5, r->offset);
+    sqlite3_bind_int64(p, 6, r->row);
+    sqlite3_bind_text(p, 7, r->condition, -1, SQLITE_STATIC);
+    sqlite3_bind_text(p, 8, r->message, -1, SQLITE_STATIC);
+    if (r->value) sqlite3_bind_text(p, 9, r->value, (int)r->value_bytes, SQLITE_STATIC);
+    else sqlite3_bind_null(p, 9);
+    if (r->raw) sqlite3_bind_blob64(p, 10, r->raw, r->raw_bytes, SQLITE_STATIC);
+    else sqlite3_bind_null(p, 10);
+    sqlite3_bind_int64(p, 11, (int64_t)r->epoch);
+    sqlite3_bind_int64(p, 12, r->at_us);
+    int code = sqlite3_step(p);
+    *added = code == SQLITE_DONE && sqlite3_changes(s->db) > 0;
+    enum status status = code == SQLITE_DONE ? STATUS_OK : sqlite_database_error(s->db, "writing leat_dead", e);
+    sqlite3_reset(p);
+    sqlite3_clear_bindings(p);
+    pthread_mutex_unlock(&s->mutex);
+    return status;
+}
+
+enum status catalog_add_ledger(struct store *store, const struct catalog_ledger_row *r, struct error *e) {
+    struct sqlite_store *s = (struct sqlite_store *)store;
+    sqlite3_stmt *p = s->put_ledger;
+    const uint64_t counts[] = {r->input, r->passed, r->filtered, r->absorbed, r->merged, r->late, r->dead, r->null_time, r->made};
+    sqlite3_bind_text(p, 1, r->flow, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(p, 2, r->node);
+    sqlite3_bind_text(p, 3, r->operator_name, -1, SQLITE_STATIC);
+    for (int i = 0; i < 9; i++) sqlite3_bind_int64(p, 4 + i, (int64_t)counts[i]);
+    enum status status = sqlite3_step(p) == SQLITE_DONE ? STATUS_OK : sqlite_database_error(s->db, "writing leat_ledger", e);
+    sqlite3_reset(p);
+    return status;
+}
+
+enum status catalog_describe(struct store *store, const char *name, const char *kind, const struct type *schema, const char *statement, struct error *e) {
+    struct sqlite_store *s = (struct sqlite_store *)store;
+    struct buffer ddl;
+    sqlite3_stmt *p = NULL;
+    buffer_init(&ddl, s->memory);
+    enum status status = type_print_sql(schema, &ddl);
+    if (status != STATUS_OK) error_no_memory(e);
+    if (status == STATUS_OK) {
+        status = sqlite_prepare(s->db, "INSERT INTO leat_catalog VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
+                                       "kind = excluded.kind, schema = excluded.schema, statement = excluded.statement", &p, e);
+    }
+    if (status == STATUS_OK) {
+        sqlite3_bind_text(p, 1, name, -1, SQLITE_STATIC);
+        sqlite3_bind_text(p, 2, kind, -1, SQLITE_STATIC);
+        sqlite3_bind_text(p, 3, (char *)ddl.data, (int)ddl.size_bytes, SQLITE_STATIC);
+        sqlite3_bind_text(p, 4, statement ? statement : "", -1, SQLITE_STATIC);
+        if (sqlite3_step(p) != SQLITE_DONE) status = sqlite_database_error(s->db, "writing leat_catalog", e);
+    }
+    sqlite3_finalize(p);
+    buffer_release(&ddl);
+    return status;
+}
+
+enum { DEAD_KEEP_DAYS = 30 };
+static const int64_t dead_keep_bytes = INT64_C(1) << 30;
+
+enum status catalog_prune(struct store *store, int64_t now_us, uint64_t *dropped, struct error *e) {
+    struct sqlite_store *s = (struct sqlite_store *)store;
+    char sql[512];
+    *dropped = 0;
+    snprintf(sql, sizeof sql, "DELETE FROM leat_dead WHERE at < strftime('%%Y-%%m-%%d %%H:%%M:%%f', %lld, 'unixepoch')",
+             (long long)(now_us / 1000000 - (int64_t)DEAD_KEEP_DAYS * 86400));
+    TRY(sqlite_run(s->db, sql, e));
+    *dropped += (uint64_t)sqlite3_changes(s->db);
+    snprintf(sql, sizeof sql,
+             "DELETE FROM leat_dead WHERE rowid IN (SELECT id FROM (SELECT rowid AS id, sum(ifnull(length(raw), 0) + 200) "
+             "OVER (ORDER BY at DESC, rowid DESC) AS total FROM leat_dead) WHERE total > %lld)",
+             (long long)dead_keep_bytes);
+    TRY(sqlite_run(s->db, sql, e));
+    *dropped += (uint64_t)sqlite3_changes(s->db);
+    return STATUS_OK;
+}
+
+struct catalog_reader {
+    struct arena *arena;
+    const struct connector *sqlite;
+    struct map tables;          // name → struct dataset *, ignoring case
+    const char **names;
+    uint32_t name_count;
+};
+
+// leat's own tables, which are not described in leat_catalog.
+static const char *const own_tables[][2] = {
+    {"leat_catalog", "name STRING, kind STRING, schema STRING, statement STRING"},
+    {"leat_ledger", "flow STRING, node BIGINT, operator STRING, input BIGINT, passed BIGINT, filtered BIGINT, absorbed BIGINT, merged BIGINT, "
+                    "late BIGINT, dead BIGINT, null_time BIGINT, made BIGINT"},
+    {"leat_dead", "flow STRING, node BIGINT, source STRING, partition STRING, offset BIGINT, row BIGINT, condition STRING, message STRING, "
+                  "value STRING, raw BINARY, epoch BIGINT, at TIMESTAMP"},
+};
+
+static enum status add_table(struct catalog_reader *r, const char *name, const char *schema_text, const char *path, struct error *e) {
+    struct dataset *d = arena_alloc_zeroed(r->arena, sizeof *d);
+    struct option_value *values = arena_alloc_array(r->arena, 1, sizeof *values);
+    if (!d || !values) return error_no_memory(e);
+    d->kind = DATASET_SOURCE;
+    d->name = arena_strdup(r->arena, name);
+    d->connector = r->sqlite;
+    d->in_catalog = true;
+    values[0] = (struct option_value){.option = &sqlite_options[0], .key = "path", .text = path, .is_set = true};
+    d->options = (struct option_set){.values = values, .count = 1};
+    TRY(type_parse_schema(r->arena, schema_text, strlen(schema_text), &d->schema, e));
+    if (!d->name || map_set(&r->tables, d->name, d) != STATUS_OK) return error_no_memory(e);
+    return STATUS_OK;
+}
+
+static enum status load_tables(struct catalog_reader *r, sqlite3 *db, const char *path, struct error *e) {
+    sqlite3_stmt *statement = NULL;
+    for (size_t i = 0; i < sizeof own_tables / sizeof own_tables[0]; i++) TRY(add_table(r, own_tables[i][0], own_tables[i][1], path, e));
+    TRY(sqlite_prepare(db, "SELECT name, schema FROM leat_catalog WHERE kind <> 'view' ORDER BY name", &statement, e));
+    int code;
+    enum status status = STATUS_OK;
+    while (status == STATUS_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(statement, 0);
+        const char *schema = (const char *)sqlite3_column_text(statement, 1);
+        status = add_table(r, name ? name : "", schema ? schema : "", path, e);
+    }
+    sqlite3_finalize(statement);
+    return status;
+}
+
+static enum status list_names(struct catalog_reader *r, struct error *e) {
+    r->names = arena_alloc_array(r->arena, r->tables.count + 1, sizeof *r->names);
+    if (!r->names) return error_no_memory(e);
+    for (size_t i = 0; i < r->tables.entry_count; i++) {
+        if (r->tables.entries[i].key) r->names[r->name_count++] = ((struct dataset *)r->tables.entries[i].value)->name;
+    }
+    return STATUS_OK;
+}
+
+enum status catalog_reader_open(struct arena *a, const char *data_folder, const struct connector *sqlite, struct catalog_reader **out, struct error *e) {
+    struct catalog_reader *r = arena_alloc_zeroed(a, sizeof *r);
+    if (!r) return error_no_memory(e);
+    r->arena = a;
+    r->sqlite = sqlite;
+    map_init(&r->tables, a->memory, true);
+    *out = r;
+    const char *path = data_folder ? arena_printf(a, "%s/leat.db", data_folder) : NULL;
+    if (!path || !file_exists(path)) return STATUS_OK;
+    sqlite3 *db = NULL;
+    TRY(sqlite_database_open(path, true, &db, e));
+    enum status status = load_tables(r, db, path, e);
+    sqlite3_close(db);
+    if (status == STATUS_OK) status = list_names(r, e);
+    return status;
+}
+
+static struct dataset *reader_find(void *context, struct arena *a, const char *name) {
+    (void)a;
+    return map_get(&((struct catalog_reader *)context)->tables, name);
+}
+
+static const char *const *reader_names(void *context, struct arena *a, uint32_t *count) {
+    struct catalog_reader *r = context;
+    (void)a;
+    *count = r->name_count;
+    return r->names;
+}
+
+struct catalog catalog_reader_interface(struct catalog_reader *r) {
+    return (struct catalog){.context = r, .find = reader_find, .names = reader_names};
+}
+
+void catalog_reader_close(struct catalog_reader *r) {
+    if (r) map_release(&r->tables);
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// aggregate.h: the parts of the aggregate operator, shared by its two files: aggregate.c (rows in) and aggregate_result.c (results out,
+// state kept).
+#pragma once
+#include "exec/row_store.h"
+#include "exec/state_table.h"
+
+struct call_plan {
+    const struct aggregate *aggregate;
+    const struct aggregate_ops *ops;
+    const void *data;
+    const struct type *result;
+    const struct type **arg_types;
+    uint32_t arg_count;
+    uint32_t first_arg;          // among the program's columns
+    uint32_t filter;             // its column, or UINT32_MAX
+    uint32_t state_offset;
+    uint32_t distinct;           // index of its table of values, or UINT32_MAX
+};
+
+// Values already seen by a DISTINCT call: (group key, arguments) → how often. Partitioned as the groups are.
+struct distinct_plan {
+    struct key_layout layout;
+    struct state_table tables[KEY_PARTITIONS];
+};
+
+struct aggregate_self {
+    const struct program *program;   // keys, then arguments and filter of each call
+    uint32_t column_count;
+    uint32_t key_count, call_count;
+    struct call_plan *calls;
+    size_t state_bytes;
+    struct key_layout layout;
+    bool ordered;                    // some call sees the order of rows
+    bool keeps_rows;                 // ordered, and several workers: rows wait in `pending`
+    bool no_keys;
+    struct state_table tables[KEY_PARTITIONS];
+    struct distinct_plan *distincts;
+    uint32_t distinct_count;
+    struct row_store pending;
+    struct hash_table (*partials)[KEY_PARTITIONS];  // by worker; NULL: rows go straight to `tables`
+};
+
+struct aggregate_context aggregate_context_for(const struct aggregate_self *self, const struct execution *x, uint32_t call, struct memory *memory,
+                                               struct eval *eval);
+extern const struct state_codec aggregate_codec;  // its context is the struct operator
+void aggregate_release_group(struct operator *op, struct group *g, struct memory *memory);
+void aggregate_drop_partials(struct operator *op);
+
+// aggregate_result.c
+enum status aggregate_emit(struct operator *op, struct worker *w, uint32_t key_partition);
+void aggregate_commit(struct operator *op);
+enum status aggregate_rollback(struct operator *op, struct error *e);
+enum status aggregate_log(struct operator *op, struct buffer *out, struct error *e);
+enum status aggregate_apply(struct operator *op, struct reader *in, struct error *e);
+enum status aggregate_snapshot(struct operator *op, struct buffer *out, struct error *e);
+enum status aggregate_restore(struct operator *op, struct reader *in, struct error *e);
+enum status aggregate_describe(struct operator *op, struct buffer *out);
+void aggregate_clear(struct operator *op);
+size_t aggregate_bytes(const struct operator *op, uint64_t *key_count);

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// exec.h: a plan, running. The plan is a read-only graph; all that moves lives in an execution: operators with their state, workers
+// with their partials.
+//
+//     execution_begin(epoch) ─► execution_scan(splits, by all workers) ─► execution_finish (stage by stage, by key partition)
+//                            ─► sinks commit ─► execution_commit      or   execution_rollback: state is as before begin
+//
+// Batches leave at outputs. Each output belongs to one flow. Stateless nodes may be shared by flows, stateful ones never are; an epoch may
+// run for some of the flows only (one that catches up): batches flow only along edges that lead to an active output.
+#pragma once
+#include "base/threads.h"
+#include "plan/plan.h"
+
+struct execution;
+struct worker;
+
+// One flow's end: gets every batch of its root. Many workers at once.
+struct output {
+    const struct plan_node *root;
+    const char *flow_name;
+    enum status (*write)(void *context, uint32_t worker, struct batch *b, struct error *e);
+    void *context;
+};
+
+// Rows that could not be computed. Called by many workers at once. `b` has origin and raw.
+struct dead_handler {
+    // STATUS_OK: the row is taken care of. Anything else stops the epoch (leat.onError = stop).
+    enum status (*row)(void *context, const struct plan_node *node, const char *flow_name, const struct batch *b, uint32_t row,
+                       const struct row_error *why, struct error *e);
+    // A record that gave no row (source level).
+    enum status (*record)(void *context, const char *flow_name, const struct dead_row *row, struct error *e);
+    // A group whose result cannot be computed (overflow in finish): key as text.
+    enum status (*group)(void *context, const struct plan_node *node, const char *flow_name, const char *key_text, const struct row_error *why,
+                         struct error *e);
+    void *context;
+};
+
+struct execution_config {
+    const struct session *session;
+    struct memory *memory;          // batches, partials
+    struct memory *state_memory;    // accounted state
+    uint32_t worker_count;
+    struct output *outputs;
+    uint32_t output_count;
+    struct dead_handler dead;
+};
+
+struct epoch_input {                // what one epoch reads of one SCAN's source
+    struct dataset *table;
+    struct source *source;
+    struct splits splits;
+};
+
+struct epoch_run {
+    uint64_t epoch;
+    int64_t now_us;
+    const struct epoch_input *inputs;
+    uint32_t input_count;
+    const uint64_t *active_outputs;  // bitmap; NULL: all
+    bool batch;                      // the only epoch: sorts, limits and set operations end with it
+    const _Atomic int *interrupted;  // non-zero: stop between morsels with STATUS_INTERRUPTED
+};
+
+// Every row into an operator has one fate; `made` are rows an operator adds. Cumulative over committed epochs plus the running one.
+struct ledger_line {
+    const struct plan_node *node;
+    const char *flow_name;           // first flow it serves
+    const char *operator_name;       // "Filter", "Aggregate", "Project" …
+    uint64_t input, passed, filtered, absorbed, merged, late, dead, null_time, made;
+};
+
+enum status execution_new(const struct execution_config *c, struct execution **out, struct error *e) WARN_UNUSED;
+void execution_free(struct execution *x);
+
+// Runs scan and finish of one epoch. On any error the caller rolls back.
+enum status execution_run(struct execution *x, struct crew *crew, const struct epoch_run *run, struct error *e) WARN_UNUSED;
+void execution_commit(struct execution *x);                                       // forget the undo list
+enum status execution_rollback(struct execution *x, struct error *e) WARN_UNUSED;  // state, partials and counters as before
+
+// State. Changes of the running epoch (between run and commit), and the whole. Formats: exec/README.md. Operators are named by
+// flow and position in it, so that a plan built anew from the same text finds its state.
+enum status execution_log_changes(struct execution *x, struct buffer *out, struct error *e) WARN_UNUSED;
+enum status execution_apply_changes(struct execution *x, struct reader *in, struct error *e) WARN_UNUSED;
+enum status execution_snapshot(struct execution *x, struct buffer *out, struct error *e) WARN_UNUSED;
+enum status execution_restore(struct execution *x, struct reader *in, struct error *e) WARN_UNUSED;   // sections of unknown flows are skipped
+void execution_drop_flow_state(struct execution *x, const char *flow_name);        // --full-refresh
+size_t execution_state_bytes(const struct execution *x, const char *flow_name, uint64_t *key_count);  // NULL: all flows
+
+enum status execution_ledger(const struct execution *x, struct arena *a, struct ledger_line **lines, uint32_t *count) WARN_UNUSED;
+// Rows read of each table in the running epoch, and written at each output.
+uint64_t execution_output_rows(const struct execution *x, uint32_t output_index);
+uint64_t execution_input_rows(const struct execution *x, const struct dataset *table);
+
+// One batch query, whole: opens the sources of its scans (and of subqueries), runs, gives batches to `emit` in result order, closes.
+struct query_run {
+    const struct session *session;
+    struct memory *memory;
+    struct memory *state_memory;
+    struct log *log;
+    const char *base_folder;
+    uint32_t worker_count;
+    const _Atomic int *interrupted;
+};
+enum status query_execute(const struct query_run *q, struct plan_node *root, emit_batch emit, void *context, struct error *e) WARN_UNUSED;

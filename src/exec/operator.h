@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// operator.h: what an operator is, and what it may use of its execution.
+//
+//     push(op, worker, input, batch)   many workers at once; an operator keeps what it needs by worker, or takes its own lock
+//     finish(op, worker, partition)    partitions of one operator run at once, stages one after another
+//     everything else                  one thread, between runs
+//
+// Errors of push and finish are left in worker->error. A pushed batch is borrowed: whoever keeps it takes a reference. Every row
+// pushed in has one fate, counted by the operator itself with operator_count; FATE_INPUT is counted by operator_emit.
+#pragma once
+#include "base/vector.h"
+#include "exec/exec.h"
+#include "expr/program.h"
+
+enum { KEY_PARTITIONS = 8 };  // fixed, so that results do not depend on the number of workers
+
+enum fate {
+    FATE_INPUT, FATE_PASSED, FATE_FILTERED, FATE_ABSORBED, FATE_MERGED, FATE_LATE, FATE_DEAD, FATE_NULL_TIME, FATE_MADE, FATE_COUNT,
+};
+
+struct operator;
+
+// What one thread has for itself during a run.
+struct worker {
+    uint32_t index;
+    struct execution *execution;
+    struct eval eval;
+    struct arena scratch;                // reset by whoever begins a computation whose result does not leave it
+    struct error error;                  // of the call that failed
+    uint64_t (*counters)[FATE_COUNT];    // by operator index; of the running epoch
+    uint64_t arrivals;                   // ticks for each batch kept: order within a sequence
+    bool stop_split;                     // nobody wants more of the split being read
+    bool failed;                         // error says why
+};
+
+struct operator_class {
+    const char *name;                    // as in the ledger
+    uint32_t partition_count;            // of finish: 1 or KEY_PARTITIONS
+    enum status (*open)(struct operator *op, struct error *e);
+    enum status (*begin)(struct operator *op, struct error *e);                          // of an epoch; NULL: nothing
+    enum status (*push)(struct operator *op, struct worker *w, uint32_t input_index, struct batch *b);
+    enum status (*prepare)(struct operator *op, struct error *e);                        // before fold and before finish, one thread; NULL
+    enum status (*fold)(struct operator *op, struct worker *w, uint32_t key_partition);  // end of a round; NULL
+    enum status (*build)(struct operator *op, struct error *e);                          // JOIN: its build side is complete
+    enum status (*finish)(struct operator *op, struct worker *w, uint32_t key_partition);  // NULL: stateless
+    void (*ended)(struct operator *op);                                                  // after all partitions of fold or finish; NULL
+    void (*commit)(struct operator *op);
+    enum status (*rollback)(struct operator *op, struct error *e);                       // drops partials, too
+    enum status (*log_changes)(struct operator *op, struct buffer *out, struct error *e);  // NULL: no state outlives an epoch
+    enum status (*apply_changes)(struct operator *op, struct reader *in, struct error *e);
+    enum status (*snapshot)(struct operator *op, struct buffer *out, struct error *e);
+    enum status (*restore)(struct operator *op, struct reader *in, struct error *e);
+    enum status (*describe_state)(struct operator *op, struct buffer *out);              // columns and types
+    void (*clear)(struct operator *op);                                                  // forgets the state
+    size_t (*bytes)(const struct operator *op, uint64_t *key_count);
+    void (*close)(struct operator *op);
+    // Places for what comes with streaming windows, spilling and erasure; every class leaves them NULL so far.
+    int64_t (*watermark)(struct operator *op, uint32_t input_index, int64_t in_us);
+    int64_t (*due)(const struct operator *op);
+    enum status (*spill)(struct operator *op, uint32_t key_partition, struct error *e);
+    enum status (*visit_subject)(struct operator *op, const void *key, size_t key_bytes, struct error *e);
+};
+
+struct edge {
+    struct operator *to;
+    uint32_t input_index;
+};
+
+struct operator {
+    const struct operator_class *class;
+    const struct plan_node *node;
+    struct execution *execution;
+    uint32_t index;                      // inputs before users
+    struct edge *edges;                  // who gets what it emits
+    uint32_t edge_count;
+    uint32_t *outputs;                   // indices of outputs it is the root of
+    uint32_t output_count;
+    uint64_t *reaches;                   // bitmap of outputs below it
+    const char *flow_name;               // first flow it serves
+    uint32_t position;                   // in that flow: the name of its state
+    bool active;                         // in the running epoch
+    _Atomic bool done;                   // wants no more rows in this epoch
+    void *self;                          // the class's own, from the execution's arena, zeroed
+};
+
+struct execution {
+    struct execution_config config;
+    struct memory *memory;               // batches, partials
+    struct memory *state_memory;
+    struct arena arena;                  // operators, programs: as long as the execution; only outside runs
+    struct operator *operators;
+    uint32_t operator_count;
+    struct worker *workers;
+    uint64_t (*committed)[FATE_COUNT];   // by operator
+    uint64_t *output_rows;               // of the running epoch, by worker and output
+    bool has_batch_join;                 // scans must wait for build sides
+    bool batch;                          // of the running epoch
+    bool running;                        // counters of workers are not in `committed` yet
+    uint64_t epoch;
+    int64_t now_us;
+    const struct epoch_run *run;
+    _Atomic int64_t pending_bytes;       // kept rows waiting for the end of the round
+    void (*round_end)(void *context);    // query.c: batches held back for their order may go
+    void *round_context;
+};
+
+// The class for a node, or NULL.
+const struct operator_class *operator_class_for(const struct plan_node *node);
+
+// Gives a batch to every active user and output; does not take the reference. Empty ones vanish.
+enum status operator_emit(struct operator *op, struct worker *w, struct batch *b);
+// True: everything below has had enough.
+bool operator_is_done(const struct operator *op);
+static inline void operator_count(const struct operator *op, struct worker *w, enum fate fate, uint64_t row_count) {
+    w->counters[op->index][fate] += row_count;
+}
+// Sequence of the n-th batch that an operator makes itself: above those of scans.
+static inline uint64_t operator_sequence(const struct operator *op, uint32_t key_partition, uint64_t n) {
+    return ((uint64_t)op->index + 1) << 44 | (uint64_t)key_partition << 36 | (n & ((UINT64_C(1) << 36) - 1));
+}
+
+// A program over one batch. Results in `arena`. Fills worker->error when it returns something else than OK. Failed rows stay in
+// worker->eval for worker_drop_failed.
+enum status worker_run(struct worker *w, const struct program *p, const struct batch *b, struct arena *arena, struct column *out);
+// Reports the rows that failed in the last worker_run (dead handler, counters) and takes them from `rows`: *kept is in `arena`.
+enum status worker_drop_failed(struct worker *w, struct operator *op, const struct batch *b, const struct rows *rows, struct arena *arena,
+                               struct rows *kept);
+enum status worker_no_memory(struct worker *w);
+enum status worker_fail(struct worker *w, enum status status, const char *condition, const char *message);
+
+// An empty batch of an operator's own making: derived rows, no origin.
+struct batch *operator_batch(const struct operator *op, uint64_t sequence, uint32_t row_count, uint32_t column_count);
+
+extern const struct operator_class scan_class, values_class, project_class, filter_class, aggregate_class, join_class, sort_class, limit_class,
+    topn_class, union_class, setop_class, generate_class, window_class, session_class, consolidate_class, pass_class;
+
+// The order in which a run works: scans, builds and finishes. Steps are in the arena.
+enum step_kind { STEP_SCAN, STEP_BUILD, STEP_FINISH };
+struct step {
+    enum step_kind kind;
+    struct operator *op;
+};
+enum status schedule_make(struct execution *x, struct arena *a, struct step **steps, uint32_t *count, struct error *e) WARN_UNUSED;
+// The operator whose batches stand in for a node's: a LIMIT over a SORT is one operator. NULL: not part of this execution.
+struct operator *execution_operator(const struct execution *x, const struct plan_node *node);
+// Which inputs of a node are operators of this execution: a static side of a streaming join is not.
+bool plan_input_is_static(const struct plan_node *node, uint32_t input_index);

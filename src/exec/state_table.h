@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// state_table.h: groups that outlive an epoch, and the way back.
+//
+// Before a group changes for the first time in an epoch, state_touch writes its image (weight and states) to the undo buffer:
+//
+//     touched  [group, existed, where in undo] [..] …          commit: forget          rollback: release states, load the image
+//
+// One table belongs to one key partition of one operator; not thread-safe. The codec knows the states.
+#pragma once
+#include "base/vector.h"
+#include "exec/hash_table.h"
+
+struct state_codec {
+    enum status (*save)(void *context, const struct group *g, struct buffer *out);
+    bool (*load)(void *context, struct group *g, struct reader *in);   // into zeroed states; false: corrupt, or no memory
+    void (*release)(void *context, struct group *g);                   // what hangs off the states; they are zeroed after
+};
+
+struct touched_group {
+    struct group *group;
+    bool existed;              // false: made in this epoch
+    size_t undo_begin, undo_end;
+};
+
+struct state_table {
+    struct hash_table table;
+    struct key_layout layout;
+    const struct state_codec *codec;  // NULL: weights only
+    void *context;
+    struct vector touched;     // of struct touched_group
+    struct buffer undo;
+    bool keeps_empty;          // a weight of 0 does not end a group (the one group of an aggregate without keys)
+    bool no_undo;              // batch: nothing is ever taken back
+};
+
+void state_table_init(struct state_table *s, struct memory *memory, size_t state_bytes, const struct key_layout *layout,
+                      const struct state_codec *codec, void *context);
+void state_table_release(struct state_table *s);
+void state_table_clear(struct state_table *s);  // forgets everything
+// Finds or adds and touches. NULL: no memory (what was added is gone again).
+struct group *state_group(struct state_table *s, const struct string_view *key, uint64_t hash);
+void state_commit(struct state_table *s);
+enum status state_rollback(struct state_table *s) WARN_UNUSED;
+// Count of entries, then entries. STATUS_CORRUPT from apply leaves what was read so far: the caller gives up the whole.
+enum status state_log(const struct state_table *s, struct buffer *out) WARN_UNUSED;
+enum status state_snapshot(const struct state_table *s, struct buffer *out) WARN_UNUSED;
+enum status state_apply(struct state_table *tables, uint32_t table_count, struct reader *in) WARN_UNUSED;
+size_t state_table_bytes(const struct state_table *s);
+static inline uint32_t key_partition(uint64_t hash) { return (uint32_t)(hash >> 61); }

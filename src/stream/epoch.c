@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: Apache-2.0
+// epoch.c: one epoch: which flows, which ranges, the intent, the run, the commits.
+//
+// Flows that stand at one place share a scan. A flow that is behind (new in the file, or refreshed) is a group of its own until it has
+// reached the others: its ranges end where theirs begin, so that they meet exactly.
+#include "base/failpoint.h"
+#include "stream/runtime.h"
+
+enum status stream_record(struct stream *s, enum record_kind kind, struct error *e) {
+    TRY(journal_add(&s->journal, kind, s->payload.data, s->payload.size_bytes, e));
+    if (kind == RECORD_CHANGES) return STATUS_OK;  // the execution has them already
+    return durable_replay(&s->durable, kind, s->payload.data, s->payload.size_bytes, e);
+}
+
+static int64_t start_offset(const struct stream_source *source, uint32_t partition, const char *name) {
+    for (uint32_t i = 0; i < source->start.count; i++) {
+        const struct position *p = &source->start.items[i];
+        if (p->name || name ? p->name && name && strcmp(p->name, name) == 0 : p->partition == partition) return p->offset;
+    }
+    return 0;  // a partition found later begins at its beginning
+}
+
+static struct flow_source *flow_position(const struct stream_flow *f, const struct stream_source *source) {
+    struct stream *s = f->runtime->stream;
+    struct flow_entry *entry = durable_flow(&s->durable, f->flow->name);
+    return entry ? flow_entry_source(entry, &s->durable, source->table->name) : NULL;
+}
+
+static bool reads(const struct stream_flow *f, const struct stream_source *source) {
+    for (uint32_t i = 0; i < f->source_count; i++) {
+        if (f->sources[i] == source) return true;
+    }
+    return false;
+}
+
+// Is flow a behind (-1), at (0) or ahead of (1) flow b in a source? Any partition ahead counts as ahead.
+static int compare_positions(const struct stream_flow *a, const struct stream_flow *b, const struct stream_source *source) {
+    const struct flow_source *x = flow_position(a, source), *y = flow_position(b, source);
+    int order = 0;
+    for (int side = 0; side < 2; side++) {
+        const struct flow_source *named = side ? y : x;
+        for (size_t i = 0; named && i < named->positions.count; i++) {
+            const struct position *p = vector_at(&named->positions, i);
+            int64_t missing = start_offset(source, p->partition, p->name);
+            int64_t at_a = x ? flow_source_offset(x, p->partition, p->name, missing) : missing;
+            int64_t at_b = y ? flow_source_offset(y, p->partition, p->name, missing) : missing;
+            if (at_a > at_b) return 1;
+            if (at_a < at_b) order = -1;
+        }
+    }
+    return order;
+}
+
+// A flow that is behind another and ahead of none; NULL if all stand at one place.
+static struct stream_flow *find_behind(struct runtime *r) {
+    for (uint32_t i = 0; i < r->flow_count; i++) {
+        bool behind = false, ahead = false;
+        for (uint32_t j = 0; j < r->flow_count; j++) {
+            for (uint32_t k = 0; j != i && k < r->flows[i].source_count; k++) {
+                if (!reads(&r->flows[j], r->flows[i].sources[k])) continue;
+                int order = compare_positions(&r->flows[i], &r->flows[j], r->flows[i].sources[k]);
+                behind |= order < 0;
+                ahead |= order > 0;
+            }
+        }
+        if (behind && !ahead) return &r->flows[i];
+    }
+    return NULL;
+}
+
+// Marks the flows that run with `lead`: those that agree with it, and with each other, on every source they share.
+static void choose_active(struct runtime *r, struct stream_flow *lead) {
+    for (uint32_t i = 0; i < r->flow_count; i++) r->flows[i].active = &r->flows[i] == lead;
+    for (uint32_t i = 0; i < r->flow_count; i++) {
+        struct stream_flow *f = &r->flows[i];
+        bool fits = !f->active;
+        for (uint32_t j = 0; j < r->flow_count && fits; j++) {
+            for (uint32_t k = 0; r->flows[j].active && k < f->source_count && fits; k++) {
+                if (reads(&r->flows[j], f->sources[k])) fits = compare_positions(f, &r->flows[j], f->sources[k]) == 0;
+            }
+        }
+        if (fits) f->active = true;
+    }
+}
+
+static const struct stream_flow *active_reader(const struct runtime *r, const struct stream_source *source) {
+    for (uint32_t i = 0; i < r->flow_count; i++) {
+        if (r->flows[i].active && reads(&r->flows[i], source)) return &r->flows[i];
+    }
+    return NULL;
+}
+
+// Ranges end where an inactive flow stands, if that is within.
+static void cap_ranges(struct runtime *r, const struct stream_source *source, struct ranges *ranges) {
+    for (uint32_t i = 0; i < r->flow_count; i++) {
+        if (r->flows[i].active || !reads(&r->flows[i], source)) continue;
+        const struct flow_source *at = flow_position(&r->flows[i], source);
+        for (uint32_t n = 0; n < ranges->count; n++) {
+            struct range *g = &ranges->items[n];
+            int64_t stop = at ? flow_source_offset(at, g->partition, g->name, g->end) : g->end;
+            if (stop > g->begin && stop < g->end) g->end = stop;
+        }
+    }
+}
+
+// Positions of a flow in a source, with the source's start for partitions it has not met.
+static enum status merged_positions(struct stream *s, const struct stream_flow *f, const struct stream_source *source, struct positions *out, struct error *e) {
+    const struct flow_source *at = flow_position(f, source);
+    size_t known = at ? at->positions.count : 0;
+    out->items = arena_alloc_array(&s->epoch_arena, known + source->start.count + 1, sizeof *out->items);
+    if (!out->items) return error_no_memory(e);
+    if (known) memcpy(out->items, at->positions.items, known * sizeof *out->items);
+    out->count = (uint32_t)known;
+    for (uint32_t i = 0; i < source->start.count; i++) {
+        const struct position *p = &source->start.items[i];
+        if (flow_source_offset(at ? at : &(struct flow_source){0}, p->partition, p->name, INT64_MIN) == INT64_MIN) out->items[out->count++] = *p;
+    }
+    return STATUS_OK;
+}
+
+// Asks the sources of the active flows. *any: there is something to read.
+static enum status ask_sources(struct runtime *r, struct intent *out, bool *any, int64_t *wake_at_us, struct error *e) {
+    struct stream *s = r->stream;
+    struct budget budget = {.row_count = s->budget_rows, .size_bytes = s->budget_bytes};
+    out->inputs = arena_alloc_array(&s->epoch_arena, r->source_count + 1, sizeof *out->inputs);
+    if (!out->inputs) return error_no_memory(e);
+    for (uint32_t i = 0; i < r->source_count; i++) {
+        struct stream_source *source = &r->sources[i];
+        const struct stream_flow *reader = active_reader(r, source);
+        struct positions from;
+        struct ranges ranges = {0};
+        if (!reader) continue;
+        TRY(merged_positions(s, reader, source, &from, e));
+        TRY(source->source->class->latest(source->source, &s->epoch_arena, &from, &budget, &ranges, &source->exhausted, &source->backlog_rows,
+                                          &source->wake_at_us, e));
+        if (source->wake_at_us < *wake_at_us) *wake_at_us = source->wake_at_us;
+        cap_ranges(r, source, &ranges);
+        if (!ranges.count) continue;
+        *any = true;
+        out->inputs[out->input_count++] = (struct intent_input){.source = (char *)(uintptr_t)source->table->name, .ranges = ranges};
+    }
+    return STATUS_OK;
+}
+
+static bool refresh_waits(const struct runtime *r) {
+    for (uint32_t i = 0; i < r->flow_count; i++) {
+        if (r->flows[i].active && r->flows[i].target->empty_pending) return true;
+    }
+    return false;
+}
+
+enum status epoch_choose(struct stream *s, struct intent *out, bool *any, bool *finished, int64_t *wake_at_us, struct error *e) {
+    struct runtime *r = s->runtime;
+    memset(out, 0, sizeof *out);
+    arena_reset(&s->epoch_arena);
+    *any = *finished = false;
+    *wake_at_us = INT64_MAX;
+    struct stream_flow *behind = find_behind(r);
+    choose_active(r, behind ? behind : &r->flows[0]);
+    TRY(ask_sources(r, out, any, wake_at_us, e));
+    if (!*any) *any = refresh_waits(r);
+    bool all = true, exhausted = true;
+    for (uint32_t i = 0; i < r->flow_count; i++) all &= r->flows[i].active;
+    for (uint32_t i = 0; i < r->source_count; i++) exhausted &= r->sources[i].exhausted;
+    if (!*any && !all) {  // the group that is behind waits for data that others need not wait for
+        for (uint32_t i = 0; i < r->flow_count && !*any; i++) {
+            if (r->flows[i].active) continue;
+            choose_active(r, &r->flows[i]);
+            TRY(ask_sources(r, out, any, wake_at_us, e));
+        }
+    }
+    *finished = !*any && exhausted;
+    return STATUS_OK;
+}
+
+enum status epoch_begin(struct stream *s, struct intent *i, struct error *e) {
+    struct runtime *r = s->runtime;
+    int64_t now_us = clock_now_us(s->config.session->clock);
+    i->epoch = s->durable.last_epoch + 1;
+    i->attempt = 1;
+    i->clock_us = now_us > s->durable.last_clock_us ? now_us : s->durable.last_clock_us + 1;
+    i->flows = arena_alloc_array(&s->epoch_arena, r->flow_count, sizeof *i->flows);
+    if (!i->flows) return error_no_memory(e);
+    for (uint32_t f = 0; f < r->flow_count; f++) {
+        if (r->flows[f].active) i->flows[i->flow_count++] = r->flows[f].flow->name;
+    }
+    if (encode_intent(&s->payload, i) != STATUS_OK) return error_no_memory(e);
+    TRY(stream_record(s, RECORD_INTENT, e));
+    TRY(journal_sync(&s->journal, e));
+    return failpoint("epoch.intent", e);
+}
+
+static enum status make_inputs(struct stream *s, const struct intent *i, struct epoch_input *inputs, uint32_t *count, struct error *e) {
+    struct runtime *r = s->runtime;
+    *count = 0;
+    for (uint32_t n = 0; n < i->input_count; n++) {
+        struct stream_source *source = NULL;
+        for (uint32_t k = 0; k < r->source_count; k++) {
+            if (strcmp(r->sources[k].table->name, i->inputs[n].source) == 0) source = &r->sources[k];
+        }
+        if (!source) return error_set(e, STATUS_CORRUPT, "LEAT_LOG_CORRUPT", "the open epoch reads `%s`, which the pipeline does not have", i->inputs[n].source);
+        struct epoch_input *input = &inputs[(*count)++];
+        *input = (struct epoch_input){.table = source->table, .source = source->source};
+        TRY(source->source->class->splits(source->source, &s->epoch_arena, &i->inputs[n].ranges, &input->splits, e));
+    }
+    return STATUS_OK;
+}
+
+static void mark_active(struct runtime *r, const struct intent *i, uint64_t *mask) {
+    for (uint32_t f = 0; f < r->flow_count; f++) {
+        struct stream_flow *flow = &r->flows[f];
+        flow->active = false;
+        for (uint32_t n = 0; n < i->flow_count; n++) flow->active |= strcmp(i->flows[n], flow->flow->name) == 0;
+        bitmap_put(mask, f, flow->active);
+        atomic_store(&flow->rows_out, 0);
+        atomic_store(&flow->rows_dead, 0);
+    }
+}
+
+static enum status empty_pending_targets(struct runtime *r, struct error *e) {
+    for (uint32_t i = 0; i < r->flow_count; i++) {
+        struct stream_target *t = r->flows[i].target;
+        if (!r->flows[i].active || !t->empty_pending || t->emptied || t->store->has_epoch) continue;
+        TRY(output_begin_store(r, t->store, e));
+        TRY(t->sink->class->empty(t->sink, e));
+        t->emptied = true;
+    }
+    return STATUS_OK;
+}
+
+static enum status commit_store(struct stream *s, struct stream_store *store, const struct intent *i, struct error *e) {
+    if (!store->begun) return STATUS_OK;
+    struct sink_record record = {.incarnation = s->durable.incarnation, .epoch = i->epoch, .digest = i->digest};
+    memcpy(record.pipeline, s->folder.pipeline, sizeof record.pipeline);
+    TRY(store->store->class->commit(store->store, &record, e));
+    store->begun = false;
+    store->has_epoch = true;
+    store->found = true;
+    store->record = record;
+    return failpoint("epoch.between_commits", e);
+}
+
+// The catalog first, then the others, one after another: while one commits they differ by at most this epoch.
+static enum status commit_stores(struct stream *s, const struct intent *i, struct error *e) {
+    struct runtime *r = s->runtime;
+    for (uint32_t k = 0; k < r->store_count; k++) {
+        if (r->stores[k].begun) TRY(r->stores[k].store->class->flush(r->stores[k].store, output_refuse, &r->flows[0], e));
+    }
+    if (!r->catalog->has_epoch) TRY(output_begin_store(r, r->catalog, e));
+    TRY(ledger_commit(r, e));
+    TRY(commit_store(s, r->catalog, i, e));
+    for (uint32_t k = 0; k < r->store_count; k++) {
+        if (&r->stores[k] != r->catalog) TRY(commit_store(s, &r->stores[k], i, e));
+    }
+    return STATUS_OK;
+}
+
+// Changes and commit join the log; they become durable with the next intent, or when the stream falls idle.
+static enum status record_commit(struct stream *s, const struct intent *i, struct error *e) {
+    struct runtime *r = s->runtime;
+    const char **identities = arena_alloc_array(&s->epoch_arena, r->store_count, sizeof *identities);
+    uint32_t count = 0;
+    if (!identities) return error_no_memory(e);
+    for (uint32_t k = 0; k < r->store_count; k++) {
+        if (r->stores[k].has_epoch && !r->stores[k].forgetful) identities[count++] = r->stores[k].identity;
+    }
+    buffer_clear(&s->payload);
+    TRY(execution_log_changes(r->execution, &s->payload, e));
+    TRY(stream_record(s, RECORD_CHANGES, e));
+    if (encode_commit(&s->payload, i->epoch, identities, count) != STATUS_OK) return error_no_memory(e);
+    return stream_record(s, RECORD_COMMIT, e);
+}
+
+static enum status tell_sources(struct stream *s, struct error *e) {
+    struct runtime *r = s->runtime;
+    for (uint32_t k = 0; k < r->source_count; k++) {
+        const struct stream_flow *reader = active_reader(r, &r->sources[k]);
+        if (!reader || !r->sources[k].source->class->committed) continue;
+        struct positions at;
+        TRY(merged_positions(s, reader, &r->sources[k], &at, e));
+        TRY(r->sources[k].source->class->committed(r->sources[k].source, &at, e));
+    }
+    return STATUS_OK;
+}
+
+static void finish_epoch(struct runtime *r) {
+    execution_commit(r->execution);
+    ledger_advance(r);
+    for (uint32_t k = 0; k < r->store_count; k++) r->stores[k].has_epoch = false;
+    for (uint32_t k = 0; k < r->target_count; k++) {
+        if (r->targets[k].emptied) r->targets[k].empty_pending = r->targets[k].emptied = false;
+    }
+}
+
+// As before the epoch: state by the undo list, stores by their rollback. Stores that committed keep it, and are passed over in the next run.
+static void roll_back(struct stream *s) {
+    struct runtime *r = s->runtime;
+    struct error ignored = {0};
+    if (execution_rollback(r->execution, &ignored) != STATUS_OK) log_error(s->config.log, LOG_ERROR, &ignored);
+    for (uint32_t k = 0; k < r->store_count; k++) {
+        if (!r->stores[k].begun) continue;
+        r->stores[k].begun = false;
+        if (r->stores[k].store->class->abort(r->stores[k].store, &ignored) != STATUS_OK) log_error(s->config.log, LOG_WARN, &ignored);
+    }
+    for (uint32_t k = 0; k < r->target_count; k++) {
+        if (!r->targets[k].store->has_epoch) r->targets[k].emptied = false;
+    }
+}
+
+static void count_epoch(struct stream *s, const struct epoch_input *inputs, uint32_t input_count, uint64_t epoch) {
+    struct runtime *r = s->runtime;
+    for (uint32_t k = 0; k < input_count; k++) s->totals.rows_in += execution_input_rows(r->execution, inputs[k].table);
+    for (uint32_t f = 0; f < r->flow_count; f++) {
+        if (!r->flows[f].active) continue;
+        s->totals.rows_out += atomic_load(&r->flows[f].rows_out);
+        s->totals.rows_dead += atomic_load(&r->flows[f].rows_dead);
+    }
+    s->totals.epochs++;
+    s->totals.last_epoch = epoch;
+}
+
+static const char *print_positions(struct stream *s, const struct stream_source *source, const struct intent *i, bool end) {
+    struct positions at = {0};
+    for (uint32_t n = 0; n < i->input_count; n++) {
+        if (strcmp(i->inputs[n].source, source->table->name) != 0) continue;
+        at.count = i->inputs[n].ranges.count;
+        at.items = arena_alloc_array(&s->epoch_arena, at.count + 1, sizeof *at.items);
+        for (uint32_t k = 0; at.items && k < at.count; k++) {
+            const struct range *g = &i->inputs[n].ranges.items[k];
+            at.items[k] = (struct position){.partition = g->partition, .name = g->name, .offset = end ? g->end : g->begin};
+        }
+    }
+    struct buffer text;
+    buffer_init(&text, s->config.memory);
+    const char *out = "null";
+    if (at.items && source->source->class->print(source->source, &at, &text) == STATUS_OK) out = arena_strndup(&s->epoch_arena, (char *)text.data, text.size_bytes);
+    buffer_release(&text);
+    return out ? out : "null";
+}
+
+static void report(struct stream *s, const struct intent *i, const struct epoch_input *inputs, uint32_t input_count, struct epoch_report *report_) {
+    struct runtime *r = s->runtime;
+    struct flow_report *flows = arena_alloc_array(&s->epoch_arena, r->flow_count, sizeof *flows);
+    struct source_report *sources = arena_alloc_array(&s->epoch_arena, r->source_count + 1, sizeof *sources);
+    if (!s->config.progress || !flows || !sources) return;
+    for (uint32_t k = 0; k < input_count; k++) {
+        const struct stream_source *source = NULL;
+        for (uint32_t n = 0; n < r->source_count; n++) source = r->sources[n].table == inputs[k].table ? &r->sources[n] : source;
+        sources[report_->source_count++] = (struct source_report){
+            .table = source->table->name, .description = source->source->class->describe(source->source), .start_offsets = print_positions(s, source, i, false),
+            .end_offsets = print_positions(s, source, i, true), .rows = execution_input_rows(r->execution, source->table), .backlog_rows = source->backlog_rows};
+    }
+    for (uint32_t f = 0; f < r->flow_count; f++) {
+        if (!r->flows[f].active) {
+            report_->catching_up = true;
+            continue;
+        }
+        struct flow_report *line = &flows[report_->flow_count++];
+        *line = (struct flow_report){.flow = r->flows[f].flow->name, .rows_out = atomic_load(&r->flows[f].rows_out), .rows_dead = atomic_load(&r->flows[f].rows_dead)};
+        for (uint32_t k = 0; k < report_->source_count; k++) {
+            for (uint32_t n = 0; n < r->flows[f].source_count; n++) {
+                if (r->flows[f].sources[n]->table == inputs[k].table) line->rows_in += sources[k].rows;
+            }
+        }
+    }
+    report_->flows = flows;
+    report_->sources = sources;
+    report_->epoch = i->epoch;
+    report_->clock_us = i->clock_us;
+    report_->state_bytes = memory_used(&s->state_memory);
+    s->config.progress(s->config.progress_context, report_);
+}
+
+// About half a second of work the next time.
+static void adapt_budget(struct stream *s, uint64_t rows, int64_t spent_us) {
+    if ((int64_t)rows < s->budget_rows / 2 || spent_us <= 0) return;
+    double wanted = (double)rows * 500000.0 / (double)spent_us;
+    double most = (double)s->budget_rows * 4;
+    if (wanted > most) wanted = most;
+    s->budget_rows = wanted < 1024 ? 1024 : (int64_t)wanted;
+    if (s->budget_rows > s->max_rows) s->budget_rows = s->max_rows;
+}
+
+enum status epoch_run(struct stream *s, const struct intent *i, struct error *e) {
+    struct runtime *r = s->runtime;
+    int64_t started_us = clock_monotonic_us();
+    struct epoch_report times = {0};
+    uint32_t input_count;
+    uint64_t *mask = arena_alloc_array(&s->epoch_arena, bitmap_words(r->flow_count), 8);
+    struct epoch_input *inputs = arena_alloc_array(&s->epoch_arena, i->input_count + 1, sizeof *inputs);
+    if (!mask || !inputs) return error_no_memory(e);
+    s->running_epoch = i->epoch;
+    s->running_clock_us = i->clock_us;
+    mark_active(r, i, mask);
+    TRY(make_inputs(s, i, inputs, &input_count, e));
+    struct epoch_run run = {.epoch = i->epoch, .now_us = i->clock_us, .inputs = inputs, .input_count = input_count, .active_outputs = mask};
+    enum status status = empty_pending_targets(r, e);
+    if (status == STATUS_OK) status = execution_run(r->execution, &s->crew, &run, e);
+    times.run_us = clock_monotonic_us() - started_us;
+    if (status == STATUS_OK) status = failpoint("epoch.run", e);
+    if (status == STATUS_OK) status = commit_stores(s, i, e);
+    if (status == STATUS_OK) status = record_commit(s, i, e);
+    if (status != STATUS_OK) {
+        roll_back(s);
+        return status;
+    }
+    times.total_us = clock_monotonic_us() - started_us;
+    times.commit_us = times.total_us - times.run_us;
+    uint64_t before = s->totals.rows_in;
+    count_epoch(s, inputs, input_count, i->epoch);
+    adapt_budget(s, s->totals.rows_in - before, times.total_us);
+    report(s, i, inputs, input_count, &times);
+    finish_epoch(r);
+    return tell_sources(s, e);
+}

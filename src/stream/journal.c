@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+// journal.c: writing, checking and replaying the log. Format and rules: journal.h.
+#include "stream/journal.h"
+#include "base/checksum.h"
+#include "base/failpoint.h"
+#include "base/files.h"
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { HEADER_BYTES = 40, RECORD_HEADER_BYTES = 20 };
+static const uint64_t first_chain = UINT64_C(0x6c656174);
+static const size_t file_limit_bytes = (size_t)64 << 30;
+static const char journal_magic[8] = {'l', 'e', 'a', 't', 'j', 'r', 'n', '1'};
+static const char snapshot_magic[8] = {'l', 'e', 'a', 't', 's', 'n', 'p', '1'};
+
+static void put32(uint8_t *p, uint32_t v) {
+    for (int i = 0; i < 4; i++) p[i] = (uint8_t)(v >> (8 * i));
+}
+static void put64(uint8_t *p, uint64_t v) {
+    for (int i = 0; i < 8; i++) p[i] = (uint8_t)(v >> (8 * i));
+}
+static uint32_t get32(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24; }
+static uint64_t get64(const uint8_t *p) { return get32(p) | (uint64_t)get32(p + 4) << 32; }
+
+static void make_header(uint8_t out[HEADER_BYTES], const char magic[8], uint32_t generation, const uint8_t pipeline[16]) {
+    memcpy(out, magic, 8);
+    put32(out + 8, JOURNAL_VERSION);
+    put32(out + 12, generation);
+    memcpy(out + 16, pipeline, 16);
+    put64(out + 32, checksum64(out, 32, 0));
+}
+
+static uint32_t header_check(const uint8_t *header, uint64_t place) { return (uint32_t)checksum64(header, 8, place); }
+
+static void file_path(char *out, size_t size, const char *folder, uint32_t generation, const char *kind) {
+    snprintf(out, size, "%s/%08u.%s", folder, generation, kind);
+}
+
+static enum status damaged(struct error *e, const char *path, size_t place, const char *what) {
+    error_set(e, STATUS_CORRUPT, "LEAT_LOG_CORRUPT", "the log `%s` is damaged at byte %zu: %s", path, place, what);
+    error_set_hint(e, "restore the whole data folder from a copy, or start anew with another --data folder; rows already in the sinks stay there");
+    return STATUS_CORRUPT;
+}
+
+static enum status check_header(const uint8_t *bytes, size_t size_bytes, const char *path, const char magic[8], uint32_t generation,
+                                const uint8_t *pipeline, struct error *e) {
+    if (size_bytes < HEADER_BYTES) return damaged(e, path, size_bytes, "the header is cut");
+    if (get64(bytes + 32) != checksum64(bytes, 32, 0)) return damaged(e, path, 0, "the header's checksum is wrong");
+    if (memcmp(bytes, magic, 8) != 0) return damaged(e, path, 0, "this is no leat log");
+    if (get32(bytes + 8) > JOURNAL_VERSION) {
+        error_set(e, STATUS_CONFLICT, "LEAT_FORMAT_TOO_NEW", "`%s` was written by a newer leat (format %u; this one reads up to %u)", path,
+                  get32(bytes + 8), (unsigned)JOURNAL_VERSION);
+        error_set_hint(e, "run the newer leat");
+        return STATUS_CONFLICT;
+    }
+    if (get32(bytes + 12) != generation) return damaged(e, path, 12, "the file's name and its generation differ");
+    if (pipeline && memcmp(bytes + 16, pipeline, 16) != 0) return damaged(e, path, 16, "it belongs to another pipeline");
+    return STATUS_OK;
+}
+
+static bool all_zero(const uint8_t *p, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (p[i]) return false;
+    }
+    return true;
+}
+
+struct scan {
+    uint64_t chain;
+    size_t good_bytes;   // up to here every record checks
+    bool torn;           // an unfinished record follows
+};
+
+// Walks the records of a file image. A torn end is not an error here; the caller decides.
+static enum status scan_records(const uint8_t *bytes, size_t size_bytes, const char *path, journal_replay replay, void *context, struct scan *s,
+                                struct error *e) {
+    size_t at = HEADER_BYTES;
+    s->chain = first_chain;
+    s->torn = false;
+    while (at < size_bytes) {
+        s->good_bytes = at;
+        size_t left = size_bytes - at;
+        const uint8_t *p = bytes + at;
+        if (left < RECORD_HEADER_BYTES || all_zero(p, left)) {
+            s->torn = true;
+            return STATUS_OK;
+        }
+        if (get32(p + 8) != header_check(p, at)) return damaged(e, path, at, "a record's header does not check");
+        size_t payload_bytes = get32(p + 4);
+        if (payload_bytes > left - RECORD_HEADER_BYTES) {
+            s->torn = true;
+            return STATUS_OK;
+        }
+        const uint8_t *payload = p + RECORD_HEADER_BYTES;
+        uint64_t check = checksum64(payload, payload_bytes, s->chain ^ p[0]);
+        if (check != get64(p + 12)) {
+            if (payload_bytes == left - RECORD_HEADER_BYTES) {  // the last one: written in part
+                s->torn = true;
+                return STATUS_OK;
+            }
+            return damaged(e, path, at, "a record's checksum is wrong");
+        }
+        if (replay) TRY(replay(context, (enum record_kind)p[0], payload, payload_bytes, e));
+        s->chain = check;
+        at += RECORD_HEADER_BYTES + payload_bytes;
+    }
+    s->good_bytes = at;
+    return STATUS_OK;
+}
+
+// Reads one file whole; replays it. STATUS_NOT_FOUND if it is absent.
+static enum status replay_file(struct memory *memory, const char *folder, uint32_t generation, bool snapshot, const uint8_t *pipeline,
+                               journal_replay replay, void *context, struct scan *s, struct error *e) {
+    char path[4096];
+    struct buffer image;
+    buffer_init(&image, memory);
+    file_path(path, sizeof path, folder, generation, snapshot ? "snapshot" : "journal");
+    enum status status = file_read_all(path, file_limit_bytes, &image, e);
+    if (status == STATUS_OK) status = check_header(image.data, image.size_bytes, path, snapshot ? snapshot_magic : journal_magic, generation, pipeline, e);
+    if (status == STATUS_OK && snapshot) {  // whole or useless: checked before anything is handed over
+        status = scan_records(image.data, image.size_bytes, path, NULL, NULL, s, e);
+        if (status == STATUS_OK && s->torn) status = damaged(e, path, s->good_bytes, "the snapshot is cut");
+    }
+    if (status == STATUS_OK) status = scan_records(image.data, image.size_bytes, path, replay, context, s, e);
+    buffer_release(&image);
+    return status;
+}
+
+// The highest generations that have a journal or snapshot; 0 if none.
+static uint32_t newest_generation(const char *folder) {
+    uint32_t newest = 0;
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        char *end;
+        unsigned long n = strtoul(entry->d_name, &end, 10);
+        if (strcmp(end, ".journal") == 0 && n > newest && n < UINT32_MAX) newest = (uint32_t)n;
+    }
+    if (dir) closedir(dir);
+    return newest;
+}
+
+// Replays the newest state that checks: the newest snapshot and its journal, or the one before and both journals.
+static enum status replay_generations(struct memory *memory, const char *folder, uint32_t newest, const uint8_t *pipeline, journal_replay replay,
+                                      void *context, bool *used_previous, struct scan *s, struct error *e) {
+    *used_previous = false;
+    enum status status = replay_file(memory, folder, newest, true, pipeline, replay, context, s, e);
+    if (status == STATUS_CORRUPT || status == STATUS_NOT_FOUND) {
+        struct error first = *e;
+        if (newest < 2) return status == STATUS_NOT_FOUND ? damaged(e, folder, 0, "the snapshot is missing") : status;
+        status = replay_file(memory, folder, newest - 1, true, pipeline, replay, context, s, e);
+        if (status == STATUS_CORRUPT || status == STATUS_NOT_FOUND) {
+            *e = first;
+            return first.status == STATUS_NOT_FOUND ? damaged(e, folder, 0, "the snapshot is missing") : first.status;
+        }
+        TRY(status);
+        TRY(replay_file(memory, folder, newest - 1, false, pipeline, replay, context, s, e));
+        *used_previous = true;
+    }
+    TRY(status);
+    return replay_file(memory, folder, newest, false, pipeline, replay, context, s, e);
+}
+
+static enum status reopen(struct journal *j, const struct scan *s, struct error *e) {
+    char path[4096];
+    file_path(path, sizeof path, j->folder, j->generation, "journal");
+    j->fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    if (j->fd < 0) return error_set_errno(e, errno, "cannot open the log `%s`", path);
+    if (s->torn && ftruncate(j->fd, (off_t)s->good_bytes) != 0) return error_set_errno(e, errno, "cannot cut the unfinished end of `%s`", path);
+    if (s->torn) TRY(file_sync(j->fd, path, e));
+    j->chain = s->chain;
+    j->size_bytes = s->good_bytes;
+    return STATUS_OK;
+}
+
+enum status journal_open(struct journal *j, struct memory *memory, const char *data_folder, const uint8_t pipeline[16], journal_replay replay,
+                         void *context, bool *is_new, bool *used_previous, struct error *e) {
+    memset(j, 0, sizeof *j);
+    j->memory = memory;
+    j->fd = -1;
+    buffer_init(&j->pending, memory);
+    memcpy(j->pipeline, pipeline, 16);
+    size_t folder_bytes = strlen(data_folder) + 5;
+    j->folder = memory_alloc(memory, folder_bytes);
+    if (!j->folder) return error_no_memory(e);
+    snprintf(j->folder, folder_bytes, "%s/log", data_folder);
+    TRY(folder_make(j->folder, 0700, e));
+    j->generation = newest_generation(j->folder);
+    *is_new = j->generation == 0;
+    *used_previous = false;
+    if (*is_new) return STATUS_OK;
+    struct scan s = {0};
+    TRY(replay_generations(memory, j->folder, j->generation, pipeline, replay, context, used_previous, &s, e));
+    return reopen(j, &s, e);
+}
+
+enum status journal_add(struct journal *j, enum record_kind kind, const void *payload, size_t size_bytes, struct error *e) {
+    uint8_t header[RECORD_HEADER_BYTES] = {(uint8_t)kind};
+    if (size_bytes > UINT32_MAX) return error_set(e, STATUS_LIMIT, "LEAT_LOG_RECORD_TOO_BIG", "a log record of %zu bytes is over the limit of 4 GiB", size_bytes);
+    put32(header + 4, (uint32_t)size_bytes);
+    put32(header + 8, header_check(header, j->size_bytes + j->pending.size_bytes));
+    j->chain = checksum64(payload, size_bytes, j->chain ^ (uint8_t)kind);
+    put64(header + 12, j->chain);
+    if (buffer_append(&j->pending, header, sizeof header) != STATUS_OK || buffer_append(&j->pending, payload, size_bytes) != STATUS_OK) {
+        j->broken = true;
+        return error_no_memory(e);
+    }
+    return STATUS_OK;
+}
+
+enum status journal_sync(struct journal *j, struct error *e) {
+    if (!j->pending.size_bytes) return STATUS_OK;
+    if (j->broken || j->fd < 0) return error_set(e, STATUS_IO, "LEAT_LOG_FAILED", "the log failed before; the pipeline must be started again");
+    char path[4096];
+    file_path(path, sizeof path, j->folder, j->generation, "journal");
+    j->broken = true;  // until proven otherwise
+    TRY(failpoint("journal.write", e));
+    TRY(file_write_all(j->fd, j->pending.data, j->pending.size_bytes, path, e));
+    TRY(failpoint("journal.sync", e));
+    TRY(file_sync(j->fd, path, e));
+    j->broken = false;
+    j->size_bytes += j->pending.size_bytes;
+    buffer_clear(&j->pending);
+    return failpoint("journal.synced", e);
+}
+
+static void remove_generation(const struct journal *j, uint32_t generation) {
+    char path[4096];
+    file_path(path, sizeof path, j->folder, generation, "journal");
+    unlink(path);
+    file_path(path, sizeof path, j->folder, generation, "snapshot");
+    unlink(path);
+}
+
+static enum status write_snapshot(struct journal *j, uint32_t generation, const void *snapshot, size_t size_bytes, struct error *e) {
+    char path[4096];
+    uint8_t header[RECORD_HEADER_BYTES] = {RECORD_SNAPSHOT};
+    uint8_t file_header[HEADER_BYTES];
+    struct buffer image;
+    if (size_bytes > UINT32_MAX) return error_set(e, STATUS_LIMIT, "LEAT_LOG_RECORD_TOO_BIG", "a snapshot of %zu bytes is over the limit of 4 GiB", size_bytes);
+    buffer_init(&image, j->memory);
+    make_header(file_header, snapshot_magic, generation, j->pipeline);
+    put32(header + 4, (uint32_t)size_bytes);
+    put32(header + 8, header_check(header, HEADER_BYTES));
+    put64(header + 12, checksum64(snapshot, size_bytes, first_chain ^ RECORD_SNAPSHOT));
+    enum status status = buffer_append(&image, file_header, sizeof file_header);
+    if (status == STATUS_OK) status = buffer_append(&image, header, sizeof header);
+    if (status == STATUS_OK) status = buffer_append(&image, snapshot, size_bytes);
+    if (status != STATUS_OK) error_no_memory(e);
+    file_path(path, sizeof path, j->folder, generation, "snapshot");
+    if (status == STATUS_OK) status = file_replace(path, image.data, image.size_bytes, e);
+    j->snapshot_bytes = image.size_bytes;
+    buffer_release(&image);
+    return status;
+}
+
+enum status journal_rotate(struct journal *j, const void *snapshot, size_t size_bytes, struct error *e) {
+    char path[4096];
+    uint8_t header[HEADER_BYTES];
+    uint32_t next = j->generation + 1;
+    if (j->broken) return error_set(e, STATUS_IO, "LEAT_LOG_FAILED", "the log failed before; the pipeline must be started again");
+    assert(j->pending.size_bytes == 0);
+    TRY(write_snapshot(j, next, snapshot, size_bytes, e));
+    TRY(failpoint("journal.rotate", e));
+    make_header(header, journal_magic, next, j->pipeline);
+    file_path(path, sizeof path, j->folder, next, "journal");
+    TRY(file_replace(path, header, sizeof header, e));  // from here on the new generation counts
+    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    if (fd < 0) return error_set_errno(e, errno, "cannot open the log `%s`", path);
+    if (j->fd >= 0) close(j->fd);
+    j->fd = fd;
+    j->generation = next;
+    j->chain = first_chain;
+    j->size_bytes = HEADER_BYTES;
+    if (next > 2) remove_generation(j, next - 2);
+    return STATUS_OK;
+}
+
+void journal_close(struct journal *j) {
+    if (j->fd >= 0) close(j->fd);
+    j->fd = -1;
+    buffer_release(&j->pending);
+    if (j->folder) memory_free(j->memory, j->folder, strlen(j->folder) + 1);
+    j->folder = NULL;
+}
+
+enum status journal_verify(struct memory *memory, const char *data_folder, journal_replay replay, void *context, struct error *e) {
+    char folder[4096];
+    struct scan s = {0};
+    bool used_previous;
+    snprintf(folder, sizeof folder, "%s/log", data_folder);
+    uint32_t newest = newest_generation(folder);
+    if (!newest) return error_set(e, STATUS_NOT_FOUND, "PATH_NOT_FOUND", "there is no log in `%s`", folder);
+    TRY(replay_generations(memory, folder, newest, NULL, replay, context, &used_previous, &s, e));
+    if (used_previous) return damaged(e, folder, 0, "the newest snapshot is damaged; the one before and its journal are good");
+    return STATUS_OK;
+}

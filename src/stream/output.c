@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// output.c: where rows leave the execution: into sinks, or into the dead-letter table. Called by many workers at once.
+//
+// A store's transaction begins with its first row of the epoch (a store with nothing to write is not committed). A store that already
+// has the epoch (a crash, or another store's failure, came after its commit) gets nothing a second time.
+#include "stream/runtime.h"
+#include <stdio.h>
+
+enum status output_begin_store(struct runtime *r, struct stream_store *store, struct error *e) {
+    enum status status = STATUS_OK;
+    pthread_mutex_lock(&store->mutex);
+    if (!store->begun) {
+        status = store->store->class->begin(store->store, r->stream->running_epoch, e);
+        store->begun = status == STATUS_OK;
+    }
+    pthread_mutex_unlock(&store->mutex);
+    return status;
+}
+
+static enum status empty_target(struct stream_target *t, struct error *e) {
+    enum status status = STATUS_OK;
+    pthread_mutex_lock(&t->store->mutex);
+    if (t->empty_pending && !t->emptied) {
+        status = t->sink->class->empty(t->sink, e);
+        t->emptied = status == STATUS_OK;
+    }
+    pthread_mutex_unlock(&t->store->mutex);
+    return status;
+}
+
+enum status output_write(void *context, uint32_t worker, struct batch *b, struct error *e) {
+    struct stream_flow *f = context;
+    struct stream_target *t = f->target;
+    atomic_fetch_add_explicit(&f->rows_out, b->selected_count, memory_order_relaxed);
+    if (t->store->has_epoch) return STATUS_OK;
+    TRY(output_begin_store(f->runtime, t->store, e));
+    if (t->empty_pending) TRY(empty_target(t, e));
+    return t->sink->class->write(t->sink, worker, b, output_refuse, f, e);
+}
+
+static const char *source_name(const struct runtime *r, uint32_t source) { return source < r->source_count ? r->sources[source].table->name : ""; }
+
+static enum status put_dead(struct runtime *r, struct catalog_dead_row *row, struct error *e) {
+    bool added;
+    row->epoch = r->stream->running_epoch;
+    row->at_us = r->stream->running_clock_us;
+    for (uint32_t i = 0; i < r->flow_count; i++) {
+        if (strcmp(r->flows[i].flow->name, row->flow) == 0) atomic_fetch_add_explicit(&r->flows[i].rows_dead, 1, memory_order_relaxed);
+    }
+    if (r->catalog->has_epoch) return STATUS_OK;
+    TRY(output_begin_store(r, r->catalog, e));
+    return catalog_put_dead(r->catalog->store, row, &added, e);
+}
+
+static enum status stop_on_row(const struct catalog_dead_row *row, const struct row_error *why, struct error *e) {
+    error_set(e, STATUS_DATA, row->condition, "%s (flow %s, source %s, partition %s, offset %lld)", row->message, row->flow, row->source, row->partition,
+              (long long)row->offset);
+    if (why && why->value.size_bytes) error_set_value(e, string_view_data(&why->value), why->value.size_bytes);
+    error_set_hint(e, "leat.onError is 'stop'; without it the row goes to leat_dead and the pipeline runs on");
+    return STATUS_DATA;
+}
+
+static void describe_why(struct catalog_dead_row *row, const struct row_error *why) {
+    row->condition = why->condition ? why->condition : "";
+    row->message = why->message ? why->message : "";
+    if (why->value.size_bytes) {
+        row->value = string_view_data(&why->value);
+        row->value_bytes = why->value.size_bytes;
+    }
+}
+
+static enum status put_batch_row(struct runtime *r, uint32_t node, const char *flow, const struct batch *b, uint32_t row, const struct row_error *why, struct error *e) {
+    char partition[24];
+    const struct origin *o = &b->origin;
+    bool derived = o->source == ORIGIN_NONE;
+    snprintf(partition, sizeof partition, "%u", o->partition);
+    struct catalog_dead_row dead = {.flow = flow, .node = node, .source = derived ? "" : source_name(r, o->source),
+                                    .partition = derived ? "" : o->partition_name ? o->partition_name : partition,
+                                    .offset = derived ? -1 : origin_offset(o, row), .row = derived ? row : origin_row(o, row)};
+    if (!derived && o->raw) {
+        dead.raw = string_view_data(&o->raw[row]);
+        dead.raw_bytes = o->raw[row].size_bytes;
+    }
+    describe_why(&dead, why);
+    if (r->stop_on_error) return stop_on_row(&dead, why, e);
+    return put_dead(r, &dead, e);
+}
+
+enum status output_refuse(void *context, const struct batch *b, uint32_t row, const char *condition, const char *message) {
+    struct stream_flow *f = context;
+    struct error e = {0};
+    struct row_error why = {.row = (uint16_t)row, .condition = condition, .message = message};
+    return put_batch_row(f->runtime, f->flow->root->id, f->flow->name, b, row, &why, &e);
+}
+
+static enum status dead_row_of_batch(void *context, const struct plan_node *node, const char *flow, const struct batch *b, uint32_t row,
+                                     const struct row_error *why, struct error *e) {
+    return put_batch_row(context, node->id, flow, b, row, why, e);
+}
+
+static enum status dead_record(void *context, const char *flow, const struct dead_row *row, struct error *e) {
+    struct runtime *r = context;
+    char partition[24];
+    snprintf(partition, sizeof partition, "%u", row->partition);
+    struct catalog_dead_row dead = {.flow = flow, .source = source_name(r, row->source), .offset = row->offset, .row = row->row,
+                                    .partition = row->partition_name ? row->partition_name : partition, .condition = row->condition, .message = row->message};
+    if (row->value.size_bytes) dead.value = string_view_data(&row->value), dead.value_bytes = row->value.size_bytes;
+    if (row->raw.size_bytes) dead.raw = string_view_data(&row->raw), dead.raw_bytes = row->raw.size_bytes;
+    if (r->stop_on_error) return stop_on_row(&dead, NULL, e);
+    return put_dead(r, &dead, e);
+}
+
+static enum status dead_group(void *context, const struct plan_node *node, const char *flow, const char *key_text, const struct row_error *why, struct error *e) {
+    struct runtime *r = context;
+    struct catalog_dead_row dead = {.flow = flow, .node = node->id, .source = flow, .partition = key_text, .offset = -1};
+    describe_why(&dead, why);
+    if (r->stop_on_error) return stop_on_row(&dead, why, e);
+    return put_dead(r, &dead, e);
+}
+
+struct dead_handler output_dead_handler(struct runtime *r) {
+    return (struct dead_handler){.row = dead_row_of_batch, .record = dead_record, .group = dead_group, .context = r};
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// settings.c: see settings.h.
+#include "stream/settings.h"
+#include <stdlib.h>
+#include <strings.h>
+
+static const char *given_value(const struct setting *given, uint32_t count, const char *name) {
+    for (uint32_t i = count; i-- > 0;) {
+        if (strcasecmp(given[i].key, name) == 0) return given[i].value;
+    }
+    return NULL;
+}
+
+static enum status bad_setting(struct error *e, const char *name, const char *value, const char *wanted) {
+    error_set(e, STATUS_INVALID_ARGUMENT, "INVALID_CONF_VALUE", "the setting %s = '%s' is not %s", name, value, wanted);
+    return STATUS_INVALID_ARGUMENT;
+}
+
+static enum status apply_one(struct session *session, const char *key, const char *value, struct error *e) {
+    char *end;
+    if (!value) return STATUS_OK;
+    if (strcasecmp(key, "spark.sql.session.timeZone") == 0) {
+        const struct timezone *zone = timezone_find(session->zones, value, strlen(value));
+        if (!zone) {
+            error_set(e, STATUS_INVALID_ARGUMENT, "INVALID_CONF_VALUE.TIME_ZONE", "cannot resolve the time zone '%s'", value);
+            error_set_hint(e, "use a name of the tz database such as Europe/Paris, or an offset such as +02:00");
+            return STATUS_INVALID_ARGUMENT;
+        }
+        session->zone = zone;
+    } else if (strcasecmp(key, "leat.regex.matchLimit") == 0) {
+        unsigned long n = strtoul(value, &end, 10);
+        if (*end || n > UINT32_MAX) return bad_setting(e, key, value, "a number of steps");
+        session->regex_match_limit = (uint32_t)n;
+    } else if (strcasecmp(key, "leat.json.maxDepth") == 0) {
+        unsigned long n = strtoul(value, &end, 10);
+        if (*end || !n || n > 100000) return bad_setting(e, key, value, "a depth from 1 to 100000");
+        session->json_depth_limit = (uint32_t)n;
+    }
+    return STATUS_OK;
+}
+
+enum status settings_apply_session(struct session *session, struct ustatement *const *statements, uint32_t count, const struct setting *given,
+                                   uint32_t given_count, struct error *e) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (statements[i]->kind == USTATEMENT_SET && statements[i]->key) TRY(apply_one(session, statements[i]->key, statements[i]->value, e));
+    }
+    for (uint32_t i = 0; i < given_count; i++) TRY(apply_one(session, given[i].key, given[i].value, e));
+    return STATUS_OK;
+}
+
+const char *settings_text(const struct option_set *set, const struct stream_config *c, const char *name) {
+    const char *value = given_value(c->settings, c->setting_count, name);
+    return value ? value : option_text(set, name);
+}
+
+enum status settings_duration(const struct option_set *set, const struct stream_config *c, const char *name, int64_t missing, int64_t *out, struct error *e) {
+    const char *value = settings_text(set, c, name);
+    *out = missing;
+    if (value && !parse_duration(value, out)) return bad_setting(e, name, value, "a duration such as '500 ms'");
+    return STATUS_OK;
+}
+
+enum status settings_size(const struct option_set *set, const struct stream_config *c, const char *name, int64_t missing, int64_t *out, struct error *e) {
+    const char *value = settings_text(set, c, name);
+    *out = missing;
+    if (value && (!parse_size(value, out) || *out <= 0)) return bad_setting(e, name, value, "a positive number or size such as '64MB'");
+    return STATUS_OK;
+}

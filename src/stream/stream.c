@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+// stream.c: a pipeline from open to close, and the loop between. See stream.h.
+#include "base/failpoint.h"
+#include "base/random.h"
+#include "stream/runtime.h"
+#include "stream/settings.h"
+#include <stdio.h>
+#include <strings.h>
+#include <unistd.h>
+
+enum { FIRST_BUDGET_ROWS = 65536, MAX_ATTEMPTS = 3 };
+static const uint64_t rotate_bytes = UINT64_C(16) << 20;
+
+static enum status take_snapshot(struct stream *s, struct error *e) {
+    struct buffer execution;
+    buffer_init(&execution, s->config.memory);
+    enum status status = journal_sync(&s->journal, e);
+    if (status == STATUS_OK && s->runtime && s->runtime->execution) status = execution_snapshot(s->runtime->execution, &execution, e);
+    if (status == STATUS_OK && encode_snapshot(&s->payload, &s->durable, &execution) != STATUS_OK) status = error_no_memory(e);
+    if (status == STATUS_OK) status = journal_rotate(&s->journal, s->payload.data, s->payload.size_bytes, e);
+    buffer_release(&execution);
+    return status;
+}
+
+static enum status open_log(struct stream *s, struct error *e) {
+    bool is_new, used_previous;
+    durable_init(&s->durable, s->config.memory);
+    TRY(journal_open(&s->journal, s->config.memory, s->config.data_folder, s->folder.pipeline, durable_replay, &s->durable, &is_new, &used_previous, e));
+    if (used_previous) log_write(s->config.log, LOG_WARN, "the newest snapshot was damaged; the one before it and its journal were used");
+    if (!is_new) {
+        s->config.session->seed = s->durable.seed;
+        return STATUS_OK;
+    }
+    random_system(&s->durable.seed, sizeof s->durable.seed);
+    const char *given = NULL;
+    for (uint32_t i = 0; i < s->config.setting_count; i++) {
+        if (strcasecmp(s->config.settings[i].key, "leat.seed") == 0) given = s->config.settings[i].value;
+    }
+    if (given) s->durable.seed = strtoull(given, NULL, 10);
+    s->config.session->seed = s->durable.seed;
+    return take_snapshot(s, e);
+}
+
+static enum status open_crew(struct stream *s, struct error *e) {
+    uint32_t workers = s->config.worker_count;
+    if (!workers) {
+        int64_t given = 0;
+        TRY(settings_size(&s->runtime->pipeline->settings, &s->config, "leat.threads", 0, &given, e));
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        workers = given > 0 && given <= 64 ? (uint32_t)given : cores > 4 ? 4 : cores < 1 ? 1 : (uint32_t)cores;
+    }
+    TRY(crew_init(&s->crew, s->config.memory, workers, e));
+    s->crew_ready = true;
+    return STATUS_OK;
+}
+
+static enum status open_state_memory(struct stream *s, struct error *e) {
+    int64_t limit = 0;
+    TRY(settings_size(&s->runtime->pipeline->settings, &s->config, "leat.memory", 0, &limit, e));
+    long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+    if (!limit) limit = pages > 0 && page_bytes > 0 ? (int64_t)pages * page_bytes / 2 : INT64_C(1) << 30;
+    s->state_memory.limit_bytes = (size_t)limit;
+    return STATUS_OK;
+}
+
+// An epoch that a crash left open is finished, with the text it began with.
+static enum status run_open_intent(struct stream *s, struct error *e) {
+    struct intent i;
+    arena_reset(&s->epoch_arena);
+    TRY(decode_intent(&s->epoch_arena, s->durable.intent_bytes.data, s->durable.intent_bytes.size_bytes, &i, e));
+    if (i.attempt > 1) log_write(s->config.log, LOG_INFO, "epoch %llu: attempt %u", (unsigned long long)i.epoch, i.attempt);
+    return epoch_run(s, &i, e);
+}
+
+static enum status retry_intent(struct stream *s, struct error *e) {
+    struct intent i;
+    arena_reset(&s->epoch_arena);
+    TRY(decode_intent(&s->epoch_arena, s->durable.intent_bytes.data, s->durable.intent_bytes.size_bytes, &i, e));
+    i.attempt++;
+    if (encode_intent(&s->payload, &i) != STATUS_OK) return error_no_memory(e);
+    TRY(stream_record(s, RECORD_INTENT, e));
+    return journal_sync(&s->journal, e);
+}
+
+static enum status open_runtime_parts(struct stream *s, struct error *e) {
+    if (!s->crew_ready) TRY(open_crew(s, e));
+    TRY(open_state_memory(s, e));
+    TRY(runtime_open_sources(s->runtime, e));
+    TRY(runtime_open_stores(s->runtime, e));
+    return runtime_open_execution(s->runtime, e);
+}
+
+static enum status finish_with_old_text(struct stream *s, struct error *e) {
+    struct runtime *next = s->runtime;
+    struct diagnostics ignored;
+    struct source_text text = {.name = "<the pipeline as it was>", .text = s->durable.text, .size_bytes = strlen(s->durable.text)};
+    log_write(s->config.log, LOG_INFO, "the file has changed; epoch %llu is finished first, as it was begun", (unsigned long long)s->durable.last_epoch);
+    diagnostics_init(&ignored, s->config.memory, &text);
+    char *old_text = arena_strdup(&next->arena, s->durable.text);
+    s->runtime = NULL;
+    enum status status = old_text ? runtime_new(s, old_text, &ignored, &s->runtime, e) : error_no_memory(e);
+    if (status == STATUS_OK) status = open_runtime_parts(s, e);
+    if (status == STATUS_OK) status = run_open_intent(s, e);
+    if (status == STATUS_OK) status = take_snapshot(s, e);
+    if (status == STATUS_OK && s->runtime) {  // its state is wanted by the next runtime
+        buffer_clear(&s->durable.execution_snapshot);
+        status = execution_snapshot(s->runtime->execution, &s->durable.execution_snapshot, e);
+    }
+    runtime_free(s->runtime);
+    s->runtime = next;
+    diagnostics_release(&ignored);
+    return status;
+}
+
+static bool is_refreshed(const struct stream *s, const struct flow *f) {
+    if (s->config.full_refresh_all) return true;
+    for (uint32_t i = 0; i < s->config.full_refresh_count; i++) {
+        if (strcasecmp(s->config.full_refresh[i], f->name) == 0 || strcasecmp(s->config.full_refresh[i], f->target->name) == 0) return true;
+    }
+    return false;
+}
+
+static enum status check_refresh_names(struct stream *s, struct error *e) {
+    for (uint32_t i = 0; i < s->config.full_refresh_count; i++) {
+        bool known = false;
+        for (uint32_t f = 0; f < s->runtime->flow_count; f++) {
+            const struct flow *flow = s->runtime->flows[f].flow;
+            known |= strcasecmp(s->config.full_refresh[i], flow->name) == 0 || strcasecmp(s->config.full_refresh[i], flow->target->name) == 0;
+        }
+        if (known) continue;
+        error_set(e, STATUS_INVALID_ARGUMENT, "TABLE_OR_VIEW_NOT_FOUND", "--full-refresh %s: the file has no such table", s->config.full_refresh[i]);
+        return STATUS_INVALID_ARGUMENT;
+    }
+    return STATUS_OK;
+}
+
+// The new text against the log: new flows, removed ones, changed ones.
+static enum status compare_flows(struct stream *s, struct error *e) {
+    struct runtime *r = s->runtime;
+    for (uint32_t i = 0; i < r->flow_count; i++) {
+        const struct flow *f = r->flows[i].flow;
+        const struct flow_entry *entry = durable_flow(&s->durable, f->name);
+        if (!entry && s->durable.text) log_write(s->config.log, LOG_INFO, "%s is new: it catches up from its start", f->name);
+        if (!entry || !entry->started || entry->hash == f->hash || is_refreshed(s, f)) continue;
+        error_set(e, STATUS_CONFLICT, "LEAT_QUERY_CHANGED", "the query of `%s` has changed since the last run; its state and its table belong to the old one", f->name);
+        error_set_hint(e, "build it anew with --full-refresh %s, or give the new query another name", f->name);
+        return STATUS_CONFLICT;
+    }
+    for (size_t i = 0; i < s->durable.flows.count; i++) {
+        const struct flow_entry *entry = *(struct flow_entry **)vector_at(&s->durable.flows, i);
+        bool stays = false;
+        for (uint32_t k = 0; k < r->flow_count; k++) stays |= strcmp(r->flows[k].flow->name, entry->name) == 0;
+        if (!stays) log_write(s->config.log, LOG_INFO, "%s is no longer in the file: its state is dropped, its table stays", entry->name);
+    }
+    return STATUS_OK;
+}
+
+static enum status record_text(struct stream *s, struct error *e) {
+    struct runtime *r = s->runtime;
+    struct text_flow *flows = arena_alloc_array(&r->arena, r->flow_count, sizeof *flows);
+    if (!flows) return error_no_memory(e);
+    for (uint32_t i = 0; i < r->flow_count; i++) flows[i] = (struct text_flow){.name = r->flows[i].flow->name, .hash = r->flows[i].flow->hash};
+    if (encode_text(&s->payload, s->config.text, flows, r->flow_count) != STATUS_OK) return error_no_memory(e);
+    return stream_record(s, RECORD_TEXT, e);
+}
+
+static enum status record_start(struct stream *s, struct error *e) {
+    if (!s->durable.text || strcmp(s->durable.text, s->config.text) != 0) TRY(record_text(s, e));
+    for (uint32_t i = 0; i < s->runtime->flow_count; i++) {
+        if (!is_refreshed(s, s->runtime->flows[i].flow)) continue;
+        if (encode_refresh(&s->payload, s->runtime->flows[i].flow->name) != STATUS_OK) return error_no_memory(e);
+        TRY(stream_record(s, RECORD_REFRESH, e));
+    }
+    if (encode_start(&s->payload, s->durable.incarnation + 1) != STATUS_OK) return error_no_memory(e);
+    TRY(stream_record(s, RECORD_START, e));
+    return journal_sync(&s->journal, e);
+}
+
+static enum status open_stream(struct stream *s, struct diagnostics *d, struct error *e) {
+    TRY(runtime_new(s, s->config.text, d, &s->runtime, e));  // a text that does not check touches nothing
+    TRY(check_refresh_names(s, e));
+    TRY(folder_open(&s->folder, s->config.data_folder, e));
+    TRY(open_log(s, e));
+    s->journal_ready = true;
+    s->budget_rows = FIRST_BUDGET_ROWS < s->max_rows ? FIRST_BUDGET_ROWS : s->max_rows;
+    if (s->config.full_refresh_all) s->durable.has_intent = false;
+    if (s->durable.has_intent && s->durable.text && strcmp(s->durable.text, s->config.text) != 0) TRY(finish_with_old_text(s, e));
+    TRY(compare_flows(s, e));
+    TRY(record_start(s, e));
+    TRY(open_runtime_parts(s, e));
+    if (s->config.full_refresh_all) TRY(take_snapshot(s, e));  // the stores' epochs as found
+    uint64_t dropped;
+    TRY(catalog_prune(s->runtime->catalog->store, clock_now_us(s->config.session->clock), &dropped, e));
+    if (dropped) log_write(s->config.log, LOG_INFO, "%llu old rows of leat_dead were dropped (kept: 30 days, 1 GB)", (unsigned long long)dropped);
+    return STATUS_OK;
+}
+
+enum status stream_open(const struct stream_config *c, struct diagnostics *d, struct stream **out, struct error *e) {
+    struct stream *s = memory_alloc_zeroed(c->memory, sizeof *s);
+    if (!s) return error_no_memory(e);
+    s->config = *c;
+    s->folder.lock_fd = -1;
+    s->journal.fd = -1;
+    memory_init(&s->state_memory, "state", c->memory, 0);
+    buffer_init(&s->payload, c->memory);
+    arena_init(&s->epoch_arena, c->memory);
+    enum status status = open_stream(s, d, e);
+    if (status != STATUS_OK) {
+        struct error ignored;
+        (void)!stream_close(s, false, &ignored);
+        return status;
+    }
+    *out = s;
+    return STATUS_OK;
+}
+
+enum status stream_step(struct stream *s, enum step_outcome *outcome, int64_t *wake_at_us, struct error *e) {
+    struct intent i;
+    bool any, finished;
+    *wake_at_us = INT64_MAX;
+    *outcome = STEP_DID;
+    if (s->durable.has_intent) return run_open_intent(s, e);
+    TRY(epoch_choose(s, &i, &any, &finished, wake_at_us, e));
+    if (!any) {
+        *outcome = finished ? STEP_FINISHED : STEP_IDLE;
+        return journal_sync(&s->journal, e);  // nothing will carry the last commit along
+    }
+    int64_t begun_us = clock_monotonic_us();
+    TRY(epoch_begin(s, &i, e));
+    (void)begun_us;
+    TRY(epoch_run(s, &i, e));
+    if (s->journal.size_bytes > rotate_bytes && s->journal.size_bytes > 2 * s->journal.snapshot_bytes) return take_snapshot(s, e);
+    return STATUS_OK;
+}
+
+static bool stopping(const struct stream *s) { return s->config.stop && atomic_load(s->config.stop); }
+
+static void wait_until(struct stream *s, int64_t at_us) {
+    while (!stopping(s)) {
+        int64_t left = at_us == INT64_MAX ? -1 : at_us - clock_monotonic_us();
+        if (at_us != INT64_MAX && left <= 0) return;
+        if (!s->config.wake) {
+            usleep(left < 0 || left > 100000 ? 100000 : (useconds_t)left);
+            if (left < 0) return;
+        } else if (notify_wait(s->config.wake, left)) return;
+    }
+}
+
+// A failed epoch: is it to be tried again? Waits, with growing pauses, for what cannot be reached.
+static enum status after_failure(struct stream *s, enum status status, uint32_t *failures, int64_t first_us, struct error *e) {
+    bool again = status == STATUS_UNREACHABLE || (status == STATUS_IO && s->durable.has_intent && *failures + 1 < MAX_ATTEMPTS && !s->journal.broken);
+    if (!again || stopping(s)) return status;
+    if (status == STATUS_UNREACHABLE && clock_monotonic_us() - first_us > s->retry_timeout_us) return status;
+    if (*failures == 0) log_error(s->config.log, LOG_WARN, e);
+    int64_t pause_us = INT64_C(100000) << (*failures < 6 ? *failures : 6);
+    uint64_t key[2] = {s->durable.seed, (uint64_t)clock_monotonic_us()};
+    pause_us += (int64_t)(random_keyed(key, 2) % (uint64_t)(pause_us / 4));
+    ++*failures;
+    log_write(s->config.log, LOG_WARN, "trying again in %.1f s", (double)pause_us / 1e6);
+    int64_t until = clock_monotonic_us() + pause_us;
+    while (!stopping(s) && clock_monotonic_us() < until) usleep(20000);
+    return s->durable.has_intent ? retry_intent(s, e) : STATUS_OK;
+}
+
+enum status stream_run(struct stream *s, struct error *e) {
+    uint32_t failures = 0;
+    int64_t first_failure_us = 0, next_us = clock_monotonic_us();
+    while (!stopping(s)) {
+        enum step_outcome outcome;
+        int64_t wake_at_us;
+        if (s->trigger_us > 0 && !s->config.available_now) {
+            wait_until(s, next_us);
+            if (stopping(s)) break;
+            next_us += s->trigger_us;
+            if (next_us < clock_monotonic_us()) next_us = clock_monotonic_us();
+        }
+        enum status status = stream_step(s, &outcome, &wake_at_us, e);
+        if (status != STATUS_OK) {
+            if (!failures) first_failure_us = clock_monotonic_us();
+            TRY(after_failure(s, status, &failures, first_failure_us, e));
+            continue;
+        }
+        if (failures) log_write(s->config.log, LOG_INFO, "going on");
+        failures = 0;
+        if (outcome == STEP_FINISHED) break;
+        if (outcome == STEP_IDLE) wait_until(s, wake_at_us);
+    }
+    return STATUS_OK;
+}
+
+enum status stream_close(struct stream *s, bool clean, struct error *e) {
+    if (!s) return STATUS_OK;
+    enum status status = STATUS_OK;
+    if (s->journal_ready && !s->journal.broken) {
+        bool snapshot = clean && !s->durable.has_intent && s->runtime && s->runtime->execution;
+        status = snapshot ? take_snapshot(s, e) : journal_sync(&s->journal, e);
+    }
+    runtime_free(s->runtime);
+    if (s->journal_ready) journal_close(&s->journal);
+    durable_release(&s->durable);
+    if (s->crew_ready) crew_release(&s->crew);
+    folder_close(&s->folder);
+    buffer_release(&s->payload);
+    arena_release(&s->epoch_arena);
+    memory_free(s->config.memory, s, sizeof *s);
+    return status;
+}
+
+const struct pipeline *stream_pipeline(const struct stream *s) { return s->runtime->pipeline; }
+struct stream_totals stream_totals_of(const struct stream *s) { return s->totals; }
