@@ -4,6 +4,7 @@
 // A byte is charged to a handle and to each of its parents before the system is asked; a refusal anywhere undoes the charge.
 // The counters are relaxed atomics: they are sums, nothing is ordered by them.
 #include "base/memory.h"
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,4 +81,11 @@ void memory_free(struct memory *m, void *block, size_t size_bytes) {
     if (!block) return;
     free(block);
     uncharge(m, NULL, size_bytes);
+}
+
+void memory_tune_process(void) {
+#ifdef __GLIBC__
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
+    mallopt(M_MMAP_THRESHOLD, 16 << 20);
+#endif
 }

@@ -27,4 +27,8 @@ void *memory_alloc_zeroed(struct memory *m, size_t size_bytes);
 void *memory_resize(struct memory *m, void *block, size_t old_bytes, size_t new_bytes);
 void memory_free(struct memory *m, void *block, size_t size_bytes);
 
+// Once, early in main: lets the system's allocator keep what is freed for the next batch. By default it gives memory back and gets
+// it again, zeroed page by page, for every batch, which costs far more than filling it.
+void memory_tune_process(void);
+
 static inline size_t memory_used(const struct memory *m) { return atomic_load_explicit(&m->used_bytes, memory_order_relaxed); }

@@ -21,7 +21,7 @@ int64_t days_from_civil(int64_t year, unsigned month, unsigned day);
 struct civil civil_from_days(int64_t days);
 unsigned days_in_month(int64_t year, unsigned month);
 static inline int64_t floor_div(int64_t a, int64_t b) { return a / b - ((a % b != 0) & ((a < 0) != (b < 0))); }
-static inline int64_t floor_mod(int64_t a, int64_t b) { return a - floor_div(a, b) * b; }
+static inline int64_t floor_mod(int64_t a, int64_t b) { return a % b + ((a % b != 0) & ((a < 0) != (b < 0))) * b; }
 
 // What CAST(text AS DATE | TIMESTAMP) accepts: blanks around, 1990, 1990-1-2, 1990-01-02T03:04:05.678Z, offsets, zone names, 1–9
 // fraction digits (cut to µs). False: not a date. Words "now", "today"… are not accepted, as in Spark 4 casts.

@@ -241,7 +241,8 @@ bool decimal_parse(const char *s, size_t size_bytes, unsigned precision, unsigne
         if (seen == kept_digits) {
             round_up = *digit >= '5';
         } else {
-            value = value * 10 + (uint64_t)(*digit - '0');
+            value *= 10;
+            value += (unsigned)(*digit - '0');
         }
         seen++;
     }

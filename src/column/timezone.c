@@ -13,6 +13,7 @@
 #include "column/timezone_rule.h"
 #include <assert.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { NAME_BYTES_MAX = 64, ABBREVIATION_BYTES = 8, ZONE_FILE_LIMIT = 1 << 20, CYCLE_YEARS = 400 };
@@ -77,10 +78,16 @@ static const struct local_type *type_at(const struct timezone *zone, int64_t us)
 int32_t timezone_offset_at(const struct timezone *zone, int64_t us) { return type_at(zone, us)->offset; }
 const char *timezone_abbreviation(const struct timezone *zone, int64_t us) { return type_at(zone, us)->abbreviation; }
 
+static int64_t subtract_offset(int64_t wall_us, int32_t offset) {
+    int64_t us;
+    if (!__builtin_sub_overflow(wall_us, offset * US_PER_SECOND, &us)) return us;
+    return wall_us < 0 ? INT64_MIN : INT64_MAX;
+}
+
 // The first segment, in order of time, that holds the wall time; in a gap none does, and the offset before the gap decides.
 int64_t timezone_to_utc(const struct timezone *zone, int64_t wall_us) {
-    if (zone->segment_count == 1) return wall_us - zone->local_types[0].offset * US_PER_SECOND;
-    int64_t wall = floor_div(wall_us, US_PER_SECOND), fraction = wall_us - wall * US_PER_SECOND, shift;
+    if (zone->segment_count == 1) return subtract_offset(wall_us, zone->local_types[0].offset);
+    int64_t wall = floor_div(wall_us, US_PER_SECOND), shift;
     size_t segment = find_segment(zone, wall - 2 * 86400, &shift);  // no offset is that far from UTC
     wall -= shift;
     int32_t offset = zone->local_types[zone->types[segment]].offset;
@@ -89,7 +96,7 @@ int64_t timezone_to_utc(const struct timezone *zone, int64_t wall_us) {
         if (wall - next_offset < zone->begins_at[next]) break;
         offset = next_offset;
     }
-    return (wall + shift - offset) * US_PER_SECOND + fraction;
+    return subtract_offset(wall_us, offset);
 }
 
 // What a TZif block says, before it becomes a zone.
@@ -256,7 +263,8 @@ static struct timezone *fixed_zone(struct memory *memory, int32_t offset, const 
     struct builder b;
     if (!allocate(memory, 1, 1, &b)) return NULL;
     b.local_types[0].offset = offset;
-    snprintf(b.local_types[0].abbreviation, ABBREVIATION_BYTES, "%s", abbreviation);
+    size_t length = strnlen(abbreviation, ABBREVIATION_BYTES - 1);
+    memcpy(b.local_types[0].abbreviation, abbreviation, length);  // the array is zeroed
     return b.zone;
 }
 

@@ -24,6 +24,11 @@ const char *timezone_name(const struct timezone *zone);
 int32_t timezone_offset_at(const struct timezone *zone, int64_t us);
 // The instant of a wall time (µs as if UTC). In a gap: shifted forward by the gap's length; in an overlap: the earlier, as Java does.
 int64_t timezone_to_utc(const struct timezone *zone, int64_t wall_us);
-static inline int64_t timezone_to_wall(const struct timezone *zone, int64_t us) { return us + timezone_offset_at(zone, us) * INT64_C(1000000); }
+// Both directions stop at the ends of the range instead of passing them.
+static inline int64_t timezone_to_wall(const struct timezone *zone, int64_t us) {
+    int64_t wall_us;
+    if (!__builtin_add_overflow(us, timezone_offset_at(zone, us) * INT64_C(1000000), &wall_us)) return wall_us;
+    return us < 0 ? INT64_MIN : INT64_MAX;
+}
 // Abbreviation at an instant ("CET"); "" if unknown.
 const char *timezone_abbreviation(const struct timezone *zone, int64_t us);

@@ -43,6 +43,8 @@ struct execution_config {
     struct output *outputs;
     uint32_t output_count;
     struct dead_handler dead;
+    const char *base_folder;        // for the tables of static join sides, which the execution reads itself
+    struct log *log;                // likewise; may be NULL
 };
 
 struct epoch_input {                // what one epoch reads of one SCAN's source

@@ -12,6 +12,7 @@
 #include "exec/exec.h"
 #include "expr/program.h"
 
+#define ROUND_BYTES (INT64_C(16) << 20)  // kept rows that end a round of scanning
 enum { KEY_PARTITIONS = 8 };  // fixed, so that results do not depend on the number of workers
 
 enum fate {
@@ -100,6 +101,7 @@ struct execution {
     int64_t now_us;
     const struct epoch_run *run;
     _Atomic int64_t pending_bytes;       // kept rows waiting for the end of the round
+    bool serial;                         // one worker emits, in order
     void (*round_end)(void *context);    // query.c: batches held back for their order may go
     void *round_context;
 };

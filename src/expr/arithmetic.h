@@ -9,4 +9,6 @@ enum arithmetic { ADD, SUBTRACT, MULTIPLY, DIVIDE, INTEGRAL_DIVIDE, REMAINDER, P
 kernel arithmetic_kernel(enum arithmetic op, enum type_id type);
 kernel negate_kernel(enum type_id type);
 kernel absolute_kernel(enum type_id type);
+// BIGINT, and a constant divisor of at least 2: is the remainder zero?
+void kernel_is_multiple(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval);
 kernel decimal_kernel(enum arithmetic op);  // arithmetic_decimal.c

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// array_kernels.h: kernels over arrays that functions shared with strings dispatch to: concat and reverse. They stand in array.c.
+// array_kernels.h: kernels over arrays that functions shared with strings dispatch to: concat and reverse. They stand in array_kernels.c.
 #pragma once
 #include "expr/kernel.h"
 

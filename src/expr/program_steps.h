@@ -86,3 +86,6 @@ struct frame {
 void run_block(struct frame *f, uint32_t begin, uint32_t end, const struct rows *rows, struct eval *eval);
 // Rows of a FLAT column from `begin` on, sharing its memory. `begin` is a multiple of 64.
 enum status column_slice(struct arena *a, const struct column *c, uint32_t begin, uint32_t count, struct column *out) WARN_UNUSED;
+// An eval for the elements of lists: errors of its own, charged afterwards to outer_rows[element] (UINT16_MAX: to nobody).
+void element_eval_begin(struct eval *inner, const struct eval *outer, uint32_t count);
+void element_eval_end(struct eval *outer, const struct eval *inner, const uint16_t *outer_rows);

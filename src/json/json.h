@@ -31,6 +31,8 @@ struct json_options {
     const struct timezone *zone;            // session's
     // Parses text with a Spark datetime pattern (expr/ owns patterns; json/ is below it). NULL: patterns are refused.
     bool (*parse_pattern)(void *context, const char *pattern, const char *text, size_t size_bytes, const struct type *type, int64_t *out);
+    // Parses text as CAST(text AS type) does for INTERVAL_YM (months) and INTERVAL_DT (µs). NULL: schemas with intervals are refused.
+    bool (*parse_interval)(void *context, const char *text, size_t size_bytes, const struct type *type, int64_t *out);
     void *parse_context;
 };
 void json_options_default(struct json_options *o);
@@ -38,6 +40,7 @@ void json_options_default(struct json_options *o);
 struct json_reader;
 // A reader of documents into rows of `schema` (STRUCT, ARRAY or MAP). `wanted`: one bit per leaf of the schema in preorder (a leaf is a
 // field that is not a STRUCT; an ARRAY or MAP is one leaf); NULL: all. Not thread-safe: one per worker. Learns shapes as it reads.
+// STATUS_UNSUPPORTED: a map's key is no STRING, a calendar INTERVAL, a pattern or an interval without its callback.
 enum status json_reader_new(struct memory *memory, const struct type *schema, const struct json_options *options, const uint64_t *wanted,
                             struct json_reader **out) WARN_UNUSED;
 void json_reader_free(struct json_reader *r);
@@ -78,4 +81,15 @@ enum status json_path(const char *text, size_t size_bytes, const char *path, siz
 
 // to_json: one row of a column as compact JSON, NULL fields left out unless keep_nulls; timestamps 2024-01-01T00:00:00.500Z in `zone`.
 enum status json_write_value(const struct column *c, uint32_t row, const struct timezone *zone, bool keep_nulls, struct buffer *out) WARN_UNUSED;
+// The same with all of to_json's options. Zeroed: the defaults.
+struct json_write_options {
+    const struct timezone *zone;       // NULL: UTC
+    bool keep_nulls;                   // ignoreNullFields = false
+    bool pretty;                       // over several lines, as Jackson indents
+    const char *timestamp_format, *timestamp_ntz_format, *date_format;  // NULL: the default forms
+    // Appends a value's text by a Spark datetime pattern; must be there if a format is.
+    enum status (*print_pattern)(void *context, const char *pattern, int64_t value, const struct type *type, struct buffer *out);
+    void *print_context;
+};
+enum status json_write(const struct column *c, uint32_t row, const struct json_write_options *options, struct buffer *out) WARN_UNUSED;
 enum status json_write_string(const char *bytes, size_t size_bytes, struct buffer *out) WARN_UNUSED;  // with quotes and escapes

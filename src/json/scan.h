@@ -81,7 +81,8 @@ struct json_string {
     size_t size_bytes;
     uint32_t marks;  // ESCAPED: has backslashes; HIGH: has bytes above 0x7f (valid UTF-8 under JSON_FLAG_STRICT_UTF8, else unchecked)
 };
-// Goes on from `p` within a string that began at next; `quote` is " or '.
+// Goes on from `p` within a string that began at next; `quote` is " or '. On failure the cursor stands where Jackson's would: behind the
+// byte that was wrong, or at the end.
 bool json_scan_string_rest(struct json_cursor *c, const char *p, char quote, uint32_t high, struct json_string *out);
 
 // The cursor stands after the opening double quote; afterwards behind the closing one.

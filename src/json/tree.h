@@ -45,8 +45,9 @@ struct json_node {
 };
 
 // Leaves in preorder take bits of `wanted` from *leaf on. `corrupt_name` (or NULL) names the top field to leave out of reading.
+// STATUS_UNSUPPORTED: a type that cannot be read (intervals only if `intervals`).
 enum status json_node_compile(struct json_node *n, const struct type *type, struct arena *a, const uint64_t *wanted, uint32_t *leaf,
-                              const char *corrupt_name) WARN_UNUSED;
+                              const char *corrupt_name, bool intervals) WARN_UNUSED;
 // Fresh NULL columns with `capacity` slots for the node and what is under its structs; empty lists. False: memory.
 bool json_node_begin(struct json_node *n, struct arena *a, uint32_t capacity);
 // Room for `count` slots. False: memory, or more than a column can hold.

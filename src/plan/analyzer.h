@@ -32,3 +32,7 @@ enum status analyze_pipeline(const struct analysis *a, struct ustatement *const 
 enum status analyze_query(const struct analysis *a, struct pipeline *scope, const struct uquery *query, struct plan_node **root) WARN_UNUSED;
 // Adds a CREATE statement to a scope (leat sql): NULL *scope makes one.
 enum status analyze_statement(const struct analysis *a, struct pipeline **scope, const struct ustatement *s) WARN_UNUSED;
+// INSERT INTO target: the query's columns by position (or BY NAME, or into the listed ones), cast to the target's types as a store
+// assignment; missing ones are NULL. *root gives rows of the target's schema.
+enum status analyze_insert(const struct analysis *a, struct pipeline *scope, const struct ustatement *s, const struct dataset *target,
+                           struct plan_node **root) WARN_UNUSED;

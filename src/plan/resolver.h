@@ -48,8 +48,17 @@ struct cte {
 enum dataset_phase { PHASE_NEW, PHASE_RESOLVING, PHASE_DONE, PHASE_FAILED };
 struct dataset_state {
     enum dataset_phase schema_phase;    // of a source's columns
+    enum dataset_phase check_phase[2];  // of a source's options: read whole, read as it grows
     enum dataset_phase phase[READ_MODE_COUNT];
     struct relation cached[READ_MODE_COUNT];
+};
+
+// A flow of the file: its statement, and what it became. Resolved where another flow reads its table, else in file order.
+struct flow_state {
+    const struct ustatement *statement;
+    struct flow *flow;
+    enum dataset_phase phase;
+    struct relation relation;
 };
 
 struct resolver {
@@ -57,8 +66,8 @@ struct resolver {
     struct arena *arena;
     struct pipeline *pipeline;          // datasets in scope; NULL: none
     struct dataset_state *states;       // by dataset index
-    struct ustatement *const *statements;  // the file's, for flows of a table read by another
-    uint32_t statement_count;
+    struct flow_state *flows;
+    uint32_t flow_count;
     struct cte *ctes;
     enum read_mode mode;
     uint32_t depth;
@@ -185,9 +194,12 @@ enum status resolve_relation(struct resolver *r, const struct urelation *u, stru
 enum status join_keys(struct arena *a, struct plan_node *join);     // equal pairs of its condition → left_keys, right_keys
 // resolve_table.c
 enum status resolve_table(struct resolver *r, const struct urelation *u, struct relation *out);
+enum status apply_watermark(struct resolver *r, const struct urelation *u, struct relation *relation);
 enum status resolve_values(struct resolver *r, const struct urelation *u, struct expr_context *outer, struct relation *out);
-struct dataset *find_dataset(struct resolver *r, const char *name);
-struct dataset *find_target(struct resolver *r, const struct uname *name);
+struct dataset *find_dataset(struct resolver *r, const struct uname *name);  // of the file; NULL: none
+enum status scan_of(struct resolver *r, struct dataset *d, bool streaming, struct span span, struct relation *out);
+enum status check_source(struct resolver *r, const struct dataset *d, bool streaming, struct span span);  // its options, for this use
+enum status check_sources(struct resolver *r, struct plan_node *root);  // of every scan
 enum status dataset_schema(struct resolver *r, struct dataset *d, struct span span);
 
 // What a query reads, through views.
@@ -196,13 +208,14 @@ struct survey {
     const char *first_source;
     bool uses_stream;
     struct span stream_span;
-    uint32_t depth;
+    uint64_t *seen;           // datasets looked at, by index; made by survey_query
 };
 void survey_query(struct resolver *r, const struct uquery *q, struct survey *s);
 
 // --- resolve_query.c ---
 enum status resolve_query(struct resolver *r, const struct uquery *q, struct expr_context *outer, struct relation *out);
-enum status constant_count(struct resolver *r, const struct uexpr *u, const char *what, int64_t *out);
+enum status constant_bigint(struct resolver *r, const struct uexpr *u, const char *what, int64_t *out);
+enum status constant_count(struct resolver *r, const struct uexpr *u, const char *what, int64_t *out);  // not negative; −1: ALL
 enum status resolve_order(struct resolver *r, const struct uquery *q, struct expr_context *outer, struct relation *relation);  // over a finished query
 enum status apply_limit(struct resolver *r, const struct uquery *q, struct plan_node **node);
 // set_operation.c
@@ -211,13 +224,18 @@ enum status resolve_set_operation(struct resolver *r, const struct uquery *q, st
 enum status aggregate_split(struct resolver *r, struct plan_node *input, struct expr **keys, const char *const *key_names, uint32_t key_count,
                             struct expr **exprs, const char *const *names, uint32_t count, struct plan_node **node);
 
-// --- pipeline.c, target.c ---
-enum status resolve_dataset_root(struct resolver *r, struct dataset *d, struct span span, struct relation *out);  // a streaming table read by another
+// --- register.c: statements → datasets ---
 enum status register_statement(struct resolver *r, const struct ustatement *s);
-enum status resolve_states(struct resolver *r);
+enum status make_states(struct resolver *r);
+// --- pipeline.c ---
+enum status resolve_dataset_root(struct resolver *r, struct dataset *d, struct span span, struct relation *out);  // a streaming table read by another
+// settings.c
+bool is_leat_key(const char *key);
 enum status check_looks(struct resolver *r, struct dataset *d, const struct uoption *properties, uint32_t count);
-enum status check_settings(struct resolver *r);
-enum status finish_target(struct resolver *r, struct flow *flow);    // key, consolidate, the sink's own check
+enum status add_setting(struct resolver *r, const struct ustatement *s, struct vector *given);  // of struct uoption
+enum status check_settings(struct resolver *r, const struct vector *given);
+// target.c: the key, CONSOLIDATE, the sink's own check
+enum status finish_target(struct resolver *r, struct flow *flow);
 // check_streaming.c
 enum status check_streaming(struct resolver *r, const struct flow *flow);
 // graph.c

@@ -7,7 +7,6 @@
 
 struct uexpr;
 struct uquery;
-struct usort;
 
 struct uname {                   // a.b.c
     const char **parts;          // unquoted
@@ -65,8 +64,6 @@ struct uexpr {
     struct uexpr *filter;        // FILTER (WHERE …)
     struct uquery *query;
     uint32_t height;             // of the tree below and with this node; 0: not known. The SQL parser keeps it under a limit
-    struct usort *within;        // U_CALL: WITHIN GROUP (ORDER BY …)
-    uint32_t within_count;
 };
 
 struct usort {
@@ -197,5 +194,6 @@ struct ustatement {
     bool extended;               // EXPLAIN EXTENDED, DESCRIBE EXTENDED
     struct ustatement *explained;
     const char *pattern;         // SHOW … LIKE
+    bool if_exists, drops_view;  // DROP
     const char *text;            // the statement as written, secrets unresolved
 };

@@ -11,6 +11,7 @@
 struct parser {
     struct arena *arena;
     const char *text;
+    const struct timezone *zone; // of TIMESTAMP literals; never NULL
     const struct token *tokens;  // of the statement; the last is TOKEN_END
     uint32_t token_count;
     uint32_t index;              // of the current token

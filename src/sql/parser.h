@@ -4,9 +4,12 @@
 #include "plan/diagnostic.h"
 #include "plan/unresolved.h"
 
+struct timezone;
+
 struct parse_limits {
     uint32_t statement_bytes;      // 0: 1 MiB
     uint32_t nesting;              // 0: 200 levels of brackets, subqueries, operators
+    const struct timezone *zone;   // in which TIMESTAMP literals without a zone are read; NULL: UTC
 };
 
 // Parses every statement; after an error goes on at the next. All errors in `d`. STATUS_INVALID_QUERY when there was one;

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// check.c: leat check FILE.sql…: parses, resolves and plans without touching a path, a network or a server. All errors of a file at once.
+#include "cli/cli.h"
+#include "sql/parser.h"
+#include "stream/settings.h"
+#include <stdio.h>
+
+static const char check_help[] =
+    "  leat check users.sql\n"
+    "  leat check --portable users.sql     what Spark's own runtime would not accept\n"
+    "  leat check pipelines/*.sql --set topic=t\n"
+    "\n"
+    "  --set NAME=VALUE   a ${NAME} of the file, or a setting; may be repeated\n"
+    "  --portable         list each use of what goes beyond Spark's runtime\n"
+    "  --explain          print the plan of every flow\n"
+    "Exit 0: every file checks; 3: one does not.\n";
+
+struct check_options {
+    struct settings settings;
+    bool portable, explain;
+    const char **files;
+    uint32_t file_count;
+};
+
+static void note(struct diagnostics *d, struct span span, const char *message, const char *label) {
+    struct error e;
+    error_set(&e, STATUS_OK, "LEAT_NOT_PORTABLE", "%s", message);
+    error_set_label(&e, "%s", label);
+    e.span = span;
+    (void)!diagnostics_add(d, SEVERITY_NOTE, &e);
+}
+
+static void walk_query(struct diagnostics *d, const struct uquery *q, const struct pipeline *p);
+
+static void walk_relation(struct diagnostics *d, const struct urelation *r, const struct pipeline *p) {
+    if (!r) return;
+    if (r->kind == UREL_TABLE && r->stream) {
+        for (uint32_t i = 0; i < p->dataset_count; i++) {
+            const struct dataset *t = p->datasets[i];
+            if (strcmp(t->name, r->name.parts[r->name.part_count - 1]) != 0) continue;
+            if (t->kind == DATASET_SOURCE) note(d, r->span, "STREAM over a table of this kind is refused by Spark", "Spark: \"source has a fixed schema\"");
+            if (t->kind == DATASET_VIEW) note(d, r->span, "STREAM over a batch view is refused by Spark", "Spark streams tables only");
+        }
+    }
+    walk_relation(d, r->left, p);
+    walk_relation(d, r->right, p);
+    walk_query(d, r->query, p);
+}
+
+static void walk_query(struct diagnostics *d, const struct uquery *q, const struct pipeline *p) {
+    if (!q) return;
+    for (uint32_t i = 0; i < q->cte_count; i++) walk_query(d, q->ctes[i].query, p);
+    walk_relation(d, q->from, p);
+    walk_relation(d, q->relation, p);
+    walk_query(d, q->left, p);
+    walk_query(d, q->right, p);
+}
+
+static void list_unportable(struct diagnostics *d, struct ustatement *const *statements, uint32_t count, const struct pipeline *p) {
+    for (uint32_t i = 0; i < count; i++) {
+        const struct ustatement *s = statements[i];
+        if (s->kind == USTATEMENT_CREATE_TABLE) note(d, s->name.span, "CREATE TABLE inside a declarative pipeline is refused by Spark", "create it outside of the pipeline there");
+        if ((s->kind == USTATEMENT_CREATE_STREAMING_TABLE || s->kind == USTATEMENT_CREATE_MATERIALIZED_VIEW) && s->provider) {
+            note(d, s->provider_span, "a pipeline's table with a connector other than a table format fails when Spark runs it", "leat writes to it");
+        }
+        walk_query(d, s->query, p);
+    }
+}
+
+static enum status check_text(struct host *h, const struct check_options *o, struct arena *a, const struct sql_file *file, struct diagnostics *d, struct error *e) {
+    struct ustatement **statements = NULL;
+    struct pipeline *pipeline = NULL;
+    uint32_t count = 0;
+    struct analysis analysis = {.arena = a, .session = &h->session, .connectors = &all_connectors, .base_folder = file->base_folder, .memory = &h->memory,
+                                .log = &h->log, .diagnostics = d, .offline = true};
+    enum status status = sql_parse(a, file->text, file->size_bytes, NULL, d, &statements, &count);
+    if (status != STATUS_OK && status != STATUS_INVALID_QUERY) return error_no_memory(e);
+    TRY(settings_apply_session(&h->session, statements, count, o->settings.items, o->settings.count, e));
+    status = analyze_pipeline(&analysis, statements, count, file->text, &pipeline);
+    if (status == STATUS_NO_MEMORY) return error_no_memory(e);
+    if (status != STATUS_OK || d->error_count) return STATUS_OK;
+    if (o->portable) list_unportable(d, statements, count, pipeline);
+    for (uint32_t i = 0; o->explain && i < pipeline->flow_count; i++) {
+        struct buffer text;
+        buffer_init(&text, &h->memory);
+        printf("-- %s\n", pipeline->flows[i]->name);
+        if (plan_explain(pipeline->flows[i]->root, &text) == STATUS_OK) fwrite(text.data, 1, text.size_bytes, stdout);
+        buffer_release(&text);
+    }
+    return STATUS_OK;
+}
+
+static int check_file(struct host *h, const struct check_options *o, const char *path) {
+    struct arena a;
+    struct diagnostics d;
+    struct sql_file file;
+    struct error e = {0};
+    arena_init(&a, &h->memory);
+    diagnostics_init(&d, &h->memory, NULL);
+    enum status status = sql_file_read(h, &a, path, &o->settings, &file, &d, &e);
+    if (status == STATUS_OK) status = check_text(h, o, &a, &file, &d, &e);
+    print_diagnostics(h, &d);
+    if (status != STATUS_OK && !d.error_count) print_error(h, &e);
+    int code = d.error_count ? EXIT_CHECK : exit_code_of(status);
+    if (code == EXIT_CHECK) fprintf(stderr, "%s: %zu error%s\n", path, d.error_count, d.error_count == 1 ? "" : "s");
+    else if (code == EXIT_OK) fprintf(stderr, "%s: ok%s\n", path, d.warning_count ? ", with warnings" : "");
+    diagnostics_release(&d);
+    arena_release(&a);
+    return code;
+}
+
+static int check_main(struct host *h, int argc, char **argv) {
+    struct check_options o = {0};
+    struct arena a;
+    arena_init(&a, &h->memory);
+    o.files = arena_alloc_array(&a, (size_t)argc, sizeof *o.files);
+    int code = EXIT_OK;
+    for (int i = 1; i < argc && o.files && code == EXIT_OK; i++) {
+        bool missing = false;
+        const char *value;
+        if (strcmp(argv[i], "--portable") == 0) o.portable = true;
+        else if (strcmp(argv[i], "--explain") == 0) o.explain = true;
+        else if ((value = flag_value(argc, argv, &i, "--set", &missing))) code = settings_add(&o.settings, value) ? EXIT_OK : usage_error(&check_command, "--set takes NAME=VALUE");
+        else if (missing) code = usage_error(&check_command, "%s needs a value", argv[i]);
+        else if (argv[i][0] == '-' && argv[i][1]) code = usage_error(&check_command, "there is no option %s", argv[i]);
+        else o.files[o.file_count++] = argv[i];
+    }
+    if (code == EXIT_OK && !o.file_count) code = usage_error(&check_command, "which files?");
+    for (uint32_t i = 0; i < o.file_count && code != EXIT_USAGE; i++) {
+        int one = check_file(h, &o, o.files[i]);
+        if (one != EXIT_OK) code = one;
+    }
+    arena_release(&a);
+    return code;
+}
+
+const struct command check_command = {"check", "check FILE.sql… [--portable] [--explain] [--set k=v]", "parse, resolve and plan files, offline", check_help, check_main};

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// common.c: see cli.h.
+#include "cli/session.h"
+#include "base/files.h"
+#include "sql/substitute.h"
+#include <stdio.h>
+#include <strings.h>
+#include <unistd.h>
+
+enum { SQL_FILE_LIMIT = 16 << 20 };
+
+bool is_help(const char *arg) { return strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0; }
+
+void print_help(const struct command *c) { printf("leat %s\n  %s\n\n%s", c->usage, c->summary, c->help); }
+
+int usage_error(const struct command *c, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "leat %s: ", c->name);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fprintf(stderr, "\nusage: leat %s\n`leat %s --help` says more\n", c->usage, c->name);
+    return EXIT_USAGE;
+}
+
+bool settings_add(struct settings *s, const char *text) {
+    const char *equals = strchr(text, '=');
+    if (!equals || equals == text || s->count == sizeof s->items / sizeof s->items[0]) return false;
+    *(char *)(uintptr_t)equals = 0;  // argv may be cut
+    s->items[s->count++] = (struct setting){.key = text, .value = equals + 1};
+    return true;
+}
+
+const char *flag_value(int argc, char **argv, int *i, const char *name, bool *missing) {
+    size_t n = strlen(name);
+    if (strncmp(argv[*i], name, n) != 0) return NULL;
+    if (argv[*i][n] == '=') return argv[*i] + n + 1;
+    if (argv[*i][n]) return NULL;
+    if (*i + 1 >= argc) {
+        *missing = true;
+        return NULL;
+    }
+    return argv[++*i];
+}
+
+static const char *lookup_setting(void *context, const char *name) {
+    const struct settings *s = context;
+    for (uint32_t i = s->count; i-- > 0;) {
+        if (strcasecmp(s->items[i].key, name) == 0) return s->items[i].value;
+    }
+    return NULL;
+}
+
+static enum status read_text(struct host *h, const char *path, struct buffer *out, struct error *e) {
+    if (strcmp(path, "-") != 0) {
+        enum status status = file_read_all(path, SQL_FILE_LIMIT, out, e);
+        if (status == STATUS_NOT_FOUND) error_set_hint(e, "give the path of a .sql file");
+        return status;
+    }
+    (void)h;
+    char part[65536];
+    ssize_t n;
+    while ((n = read(STDIN_FILENO, part, sizeof part)) > 0) {
+        if (buffer_append(out, part, (size_t)n) != STATUS_OK) return error_no_memory(e);
+        if (out->size_bytes > SQL_FILE_LIMIT) return error_set(e, STATUS_LIMIT, "LEAT_FILE_TOO_BIG", "standard input is larger than 16 MiB");
+    }
+    return STATUS_OK;
+}
+
+static const char *folder_of(struct arena *a, const char *path) {
+    const char *slash = strrchr(path, '/');
+    if (strcmp(path, "-") == 0 || !slash) return ".";
+    return slash == path ? "/" : arena_strndup(a, path, (size_t)(slash - path));
+}
+
+static enum status substitute(struct arena *a, const char *text, size_t size_bytes, const struct settings *given, struct diagnostics *d, const char **out,
+                              size_t *out_bytes) {
+    const char **names = arena_alloc_array(a, given->count + 1, sizeof *names);
+    if (!names) return STATUS_NO_MEMORY;
+    for (uint32_t i = 0; i < given->count; i++) names[i] = given->items[i].key;
+    struct substitution with = {.context = (void *)(uintptr_t)given, .find = lookup_setting, .names = names, .name_count = given->count};
+    return sql_substitute(a, text, size_bytes, &with, d, out, out_bytes);
+}
+
+enum status sql_text_prepare(struct host *h, struct arena *a, const char *text, const char *name, const struct settings *given, struct sql_file *out,
+                             struct diagnostics *d, struct error *e) {
+    struct source_text *source = arena_alloc_zeroed(a, sizeof *source);
+    (void)h;
+    *out = (struct sql_file){.path = name, .base_folder = "."};
+    if (!source) return error_no_memory(e);
+    *source = (struct source_text){.name = name, .text = text, .size_bytes = strlen(text)};
+    d->source = source;
+    enum status status = substitute(a, text, source->size_bytes, given, d, &out->text, &out->size_bytes);
+    if (status != STATUS_OK) return error_set(e, status, NULL, "the text's ${…} cannot be filled in");
+    *source = (struct source_text){.name = name, .text = out->text, .size_bytes = out->size_bytes};
+    return STATUS_OK;
+}
+
+enum status sql_file_read(struct host *h, struct arena *a, const char *path, const struct settings *given, struct sql_file *out, struct diagnostics *d,
+                          struct error *e) {
+    struct buffer raw;
+    buffer_init(&raw, &h->memory);
+    out->path = path;
+    out->base_folder = folder_of(a, path);
+    enum status status = read_text(h, path, &raw, e);
+    if (status == STATUS_OK) {
+        const char *text = NULL;
+        struct source_text *source = arena_alloc_zeroed(a, sizeof *source);
+        char *copy = arena_strndup(a, raw.data ? (char *)raw.data : "", raw.size_bytes);
+        if (!source || !copy || !out->base_folder) status = error_no_memory(e);
+        if (status == STATUS_OK) {
+            *source = (struct source_text){.name = strcmp(path, "-") == 0 ? "<stdin>" : path, .text = copy, .size_bytes = raw.size_bytes};
+            d->source = source;
+            status = substitute(a, copy, raw.size_bytes, given, d, &text, &out->size_bytes);
+            out->text = text;
+            if (status == STATUS_OK) *source = (struct source_text){.name = source->name, .text = text, .size_bytes = out->size_bytes};
+            else error_set(e, status, NULL, "the text's ${…} cannot be filled in");
+        }
+    }
+    buffer_release(&raw);
+    return status;
+}
+
+void print_diagnostics(struct host *h, const struct diagnostics *d) {
+    struct buffer out;
+    buffer_init(&out, &h->memory);
+    for (size_t i = 0; i < d->items.count; i++) {
+        const struct diagnostic *g = vector_at(&d->items, i);
+        if (diagnostic_print(g, d->source, h->log.colour, &out) != STATUS_OK) break;
+    }
+    fwrite(out.data ? (char *)out.data : "", 1, out.size_bytes, stderr);
+    buffer_release(&out);
+}
+
+void print_error(struct host *h, const struct error *e) {
+    struct diagnostic g = {.severity = SEVERITY_ERROR, .error = *e};
+    struct buffer out;
+    buffer_init(&out, &h->memory);
+    g.error.span = (struct span){0};
+    if (diagnostic_print(&g, NULL, h->log.colour, &out) == STATUS_OK) fwrite(out.data, 1, out.size_bytes, stderr);
+    buffer_release(&out);
+}
+
+int exit_code_of(enum status status) {
+    switch (status) {
+    case STATUS_OK: return EXIT_OK;
+    case STATUS_INVALID_ARGUMENT: return EXIT_USAGE;
+    case STATUS_INVALID_QUERY:
+    case STATUS_UNSUPPORTED: return EXIT_CHECK;
+    case STATUS_UNREACHABLE: return EXIT_UNREACHABLE;
+    case STATUS_CONFLICT:
+    case STATUS_CORRUPT: return EXIT_FIT;
+    case STATUS_INTERRUPTED: return EXIT_INTERRUPT;
+    default: return EXIT_DATA;
+    }
+}

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+// functions.c: the list of the tables of scalar functions. Where two tables have one name, the first wins.
+#include "functions.h"
+
+const struct function_table *const function_tables[] = {
+    &operator_functions, &conditional_functions, &math_functions, &bit_functions, &system_functions, &string_functions, &case_functions,
+    &search_functions, &pad_functions, &format_functions, &number_functions, &base64_functions, &misc_functions, &regex_functions,
+    &url_functions, &hash_functions, &cast_functions, &json_functions,
+    NULL,
+};
