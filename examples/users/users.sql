@@ -6,11 +6,12 @@
 -- The source is a generator with Kafka's seven columns. To read a real topic, change this one statement to
 --     CREATE TABLE messages USING kafka OPTIONS ('kafka.bootstrap.servers' 'localhost:9092', subscribe 'users', startingOffsets 'earliest');
 
-SET rate = 2000;
-SET junk = 0.001;
+SET rate = 2000;   -- messages a second; 0: as fast as they are read
+SET rows = -1;     -- messages in all; -1: no end
+SET junk = 0.001;  -- share of broken messages
 
 CREATE TABLE messages USING generator
-OPTIONS (kind 'users', seed '42', partitions '2', junk '${junk}', rowsPerSecond '${rate}');
+OPTIONS (kind 'users', seed '42', partitions '2', junk '${junk}', rowsPerSecond '${rate}', numRows '${rows}');
 
 -- One row a user. A few things that are easy to get wrong:
 --   * `id` is the user's own uuid, out of the message. A script that calls uuid() once per process gives every row the same key, and the

@@ -73,12 +73,71 @@ static const char *folder_of(struct arena *a, const char *path) {
     return slash == path ? "/" : arena_strndup(a, path, (size_t)(slash - path));
 }
 
+// The end of a string, quoted name or comment that begins at p; p itself if none does.
+static const char *skip_quoted(const char *p, const char *end) {
+    if (*p == '-' && p + 1 < end && p[1] == '-') {
+        const char *line = memchr(p, '\n', (size_t)(end - p));
+        return line ? line : end;
+    }
+    if (*p == '/' && p + 1 < end && p[1] == '*') {
+        const char *close = memmem(p + 2, (size_t)(end - p - 2), "*/", 2);
+        return close ? close + 2 : end;
+    }
+    if (*p != '\'' && *p != '"' && *p != '`') return p;
+    char quote = *p++;
+    while (p < end && *p != quote) p += *p == '\\' && quote != '`' && p + 1 < end ? 2 : 1;
+    return p < end ? p + 1 : end;
+}
+
+static struct piece_of_text {
+    const char *begin, *end;
+} trim(const char *begin, const char *end) {
+    while (begin < end && (unsigned char)*begin <= ' ') begin++;
+    while (end > begin && (unsigned char)end[-1] <= ' ') end--;
+    return (struct piece_of_text){begin, end};
+}
+
+// One statement: is it SET name = value? Then it joins the variables; one pair of quotes around the value is taken off.
+static enum status collect_set(struct arena *a, const char *begin, const char *end, struct settings *out) {
+    struct piece_of_text s = trim(begin, end);
+    while (s.begin < s.end && skip_quoted(s.begin, s.end) != s.begin && (*s.begin == '-' || *s.begin == '/')) s = trim(skip_quoted(s.begin, s.end), s.end);
+    if (s.end - s.begin < 5 || strncasecmp(s.begin, "SET", 3) != 0 || (unsigned char)s.begin[3] > ' ') return STATUS_OK;
+    const char *equals = memchr(s.begin, '=', (size_t)(s.end - s.begin));
+    if (!equals || out->count == sizeof out->items / sizeof out->items[0]) return STATUS_OK;
+    struct piece_of_text key = trim(s.begin + 4, equals), value = trim(equals + 1, s.end);
+    bool quoted = value.end - value.begin >= 2 && (*value.begin == '\'' || *value.begin == '"') && value.end[-1] == *value.begin;
+    if (quoted) value.begin++, value.end--;
+    struct setting *item = &out->items[out->count++];
+    item->key = arena_strndup(a, key.begin, (size_t)(key.end - key.begin));
+    item->value = arena_strndup(a, value.begin, (size_t)(value.end - value.begin));
+    return item->key && item->value ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+// The file's own SET statements, as variables for ${name}. What --set says comes after them and wins.
+static enum status collect_sets(struct arena *a, const char *text, size_t size_bytes, struct settings *out) {
+    const char *begin = text, *end = text + size_bytes;
+    for (const char *p = text; p < end;) {
+        const char *past = skip_quoted(p, end);
+        if (past != p) {
+            p = past;
+            continue;
+        }
+        if (*p++ != ';') continue;
+        TRY(collect_set(a, begin, p - 1, out));
+        begin = p;
+    }
+    return collect_set(a, begin, end, out);
+}
+
 static enum status substitute(struct arena *a, const char *text, size_t size_bytes, const struct settings *given, struct diagnostics *d, const char **out,
                               size_t *out_bytes) {
-    const char **names = arena_alloc_array(a, given->count + 1, sizeof *names);
+    struct settings all = {.count = 0};
+    TRY(collect_sets(a, text, size_bytes, &all));
+    for (uint32_t i = 0; i < given->count && all.count < sizeof all.items / sizeof all.items[0]; i++) all.items[all.count++] = given->items[i];
+    const char **names = arena_alloc_array(a, all.count + 1, sizeof *names);
     if (!names) return STATUS_NO_MEMORY;
-    for (uint32_t i = 0; i < given->count; i++) names[i] = given->items[i].key;
-    struct substitution with = {.context = (void *)(uintptr_t)given, .find = lookup_setting, .names = names, .name_count = given->count};
+    for (uint32_t i = 0; i < all.count; i++) names[i] = all.items[i].key;
+    struct substitution with = {.context = &all, .find = lookup_setting, .names = names, .name_count = all.count};
     return sql_substitute(a, text, size_bytes, &with, d, out, out_bytes);
 }
 

@@ -3,6 +3,7 @@
 // gives its old result with weight −1 (computed from the undo image) and its new one with +1; equal ones cancel here. A result
 // that cannot be computed (overflow) is a dead group: its state stays, and the row is back as soon as it can be computed.
 #include "exec/aggregate.h"
+#include <stdlib.h>
 
 static enum status codec_save(void *context, const struct group *g, struct buffer *out) {
     const struct operator *op = context;

@@ -9,6 +9,7 @@
 // had a live row in an earlier epoch is not known here.
 #include "exec/row_store.h"
 #include "exec/state_table.h"
+#include <stdlib.h>
 
 struct consolidate_self {
     struct row_store rows;         // extra: struct key_batch *

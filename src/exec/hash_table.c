@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // hash_table.c: slots, pages and removal. See hash_table.h for the picture.
 #include "exec/hash_table.h"
+#include <stdlib.h>
 
 enum { FIRST_PAGE = 64, FIRST_SLOTS = 64 };
 

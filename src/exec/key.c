@@ -102,12 +102,15 @@ static enum status encoded_keys(const struct key_layout *l, const struct column 
 
 enum status key_batch_make(const struct key_layout *l, const struct column *columns, const struct rows *rows, struct arena *a, struct memory *memory,
                            struct key_batch *out) {
-    out->keys = arena_alloc_array(a, rows->count + 1, sizeof *out->keys);
-    out->hashes = arena_alloc_array(a, rows->count + 1, sizeof *out->hashes);
-    out->has_null = arena_alloc_array(a, rows->count + 1, 1);
+    out->keys = arena_alloc(a, (rows->count + 1) * sizeof *out->keys);
+    out->hashes = arena_alloc(a, (rows->count + 1) * sizeof *out->hashes);
+    out->has_null = arena_alloc_zeroed(a, rows->count + 1);
     if (!out->keys || !out->hashes || !out->has_null) return STATUS_NO_MEMORY;
     switch (l->mode) {
-    case KEY_NONE: return STATUS_OK;
+    case KEY_NONE:
+        memset(out->keys, 0, (rows->count + 1) * sizeof *out->keys);
+        memset(out->hashes, 0, (rows->count + 1) * sizeof *out->hashes);
+        return STATUS_OK;
     case KEY_INTEGER: integer_keys(l, columns, rows, out); return STATUS_OK;
     case KEY_STRING: string_keys(l, columns, rows, out); return STATUS_OK;
     case KEY_ENCODED: break;
@@ -129,15 +132,18 @@ static void append_integer(struct column_builder *b, const struct string_view *k
     }
 }
 
-static bool append_key(const struct key_layout *l, struct group *g, struct arena *a, struct column_builder *builders) {
+static enum status append_key(const struct key_layout *l, struct group *g, struct arena *a, struct column_builder *builders) {
     if (l->mode == KEY_ENCODED) {
         char *bytes = arena_strndup(a, string_view_data(&g->key), g->key.size_bytes);  // values may point into them
-        if (!bytes) return false;
+        if (!bytes) return STATUS_NO_MEMORY;
         struct reader in = reader_of(bytes, g->key.size_bytes);
-        for (uint32_t k = 0; k < l->column_count; k++) value_read(&in, &builders[k]);
-        return !in.failed && in.next == in.end;
+        for (uint32_t k = 0; k < l->column_count; k++) {
+            value_read(&in, &builders[k]);
+            if (builders[k].failed) return STATUS_NO_MEMORY;
+        }
+        return !in.failed && in.next == in.end ? STATUS_OK : STATUS_CORRUPT;
     }
-    if (l->mode == KEY_NONE) return true;
+    if (l->mode == KEY_NONE) return STATUS_OK;
     if (key_is_null(&g->key)) {
         column_builder_append_null(&builders[0]);
     } else if (l->mode == KEY_STRING) {
@@ -145,7 +151,7 @@ static bool append_key(const struct key_layout *l, struct group *g, struct arena
     } else {
         append_integer(&builders[0], &g->key);
     }
-    return true;
+    return STATUS_OK;
 }
 
 enum status key_columns(const struct key_layout *l, struct group *const *groups, uint32_t count, struct arena *a, struct column *out) {
@@ -153,7 +159,7 @@ enum status key_columns(const struct key_layout *l, struct group *const *groups,
     if (!builders) return STATUS_NO_MEMORY;
     for (uint32_t k = 0; k < l->column_count; k++) column_builder_init(&builders[k], a, l->types[k]);
     for (uint32_t i = 0; i < count; i++) {
-        if (!append_key(l, groups[i], a, builders)) return STATUS_CORRUPT;
+        TRY(append_key(l, groups[i], a, builders));
     }
     for (uint32_t k = 0; k < l->column_count; k++) TRY(column_builder_finish(&builders[k], &out[k]));
     return STATUS_OK;

@@ -7,6 +7,7 @@
 #include "exec/operator.h"
 #include "exec/subquery.h"
 #include "plan/connector.h"
+#include <stdlib.h>
 
 struct held_batch {
     struct batch *batch;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // row_store.c: see row_store.h.
 #include "exec/row_store.h"
+#include <stdlib.h>
 
 enum status row_store_init(struct row_store *s, struct execution *x, struct error *e) {
     memset(s, 0, sizeof *s);

@@ -4,6 +4,7 @@
 // positive have no session.
 #include "exec/row_store.h"
 #include "exec/state_table.h"
+#include <stdlib.h>
 
 struct session_row {
     struct string_view key;

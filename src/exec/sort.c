@@ -2,6 +2,7 @@
 // sort.c: ORDER BY. Ends with the input of a batch; in a stream, where a table has no order, rows pass.
 #include "exec/sort.h"
 #include "exec/sort_key.h"
+#include <stdlib.h>
 
 enum status sorter_open(struct sorter *s, struct operator *op, const struct plan_node *sort_node, struct error *e) {
     struct arena *a = &op->execution->arena;

@@ -10,6 +10,7 @@
 // What was emitted is not kept: it is the first n of the committed state. One partition; finish runs on one worker.
 #include "exec/sort.h"
 #include "exec/state_table.h"
+#include <stdlib.h>
 
 struct topn_group {                  // state of a group: not saved, valid within one finish
     int64_t before, now;             // copies among the first n
@@ -178,17 +179,20 @@ static enum status list_born(struct topn_state *self, struct vector *born) {
     return STATUS_OK;
 }
 
-static bool append_row(struct operator *op, const struct group *g, struct arena *a, struct column_builder *builders) {
+static enum status append_row(struct operator *op, const struct group *g, struct arena *a, struct column_builder *builders) {
     const char *bytes = string_view_data(&g->key);
-    if (g->key.size_bytes < 4) return false;
+    if (g->key.size_bytes < 4) return STATUS_CORRUPT;
     struct reader tail = reader_of(bytes + g->key.size_bytes - 4, 4);
     uint32_t size_bytes = read_fixed32(&tail);
-    if (size_bytes > g->key.size_bytes - 4) return false;
+    if (size_bytes > g->key.size_bytes - 4) return STATUS_CORRUPT;
     char *row = arena_strndup(a, bytes + g->key.size_bytes - 4 - size_bytes, size_bytes);
-    if (!row) return false;
+    if (!row) return STATUS_NO_MEMORY;
     struct reader in = reader_of(row, size_bytes);
-    for (uint32_t c = 0; c < op->node->attribute_count; c++) value_read(&in, &builders[c]);
-    return !in.failed;
+    for (uint32_t c = 0; c < op->node->attribute_count; c++) {
+        value_read(&in, &builders[c]);
+        if (builders[c].failed) return STATUS_NO_MEMORY;
+    }
+    return in.failed ? STATUS_CORRUPT : STATUS_OK;
 }
 
 struct topn_emitter {
@@ -231,7 +235,8 @@ static enum status add_copies(struct operator *op, struct worker *w, struct topn
                 column_builder_init(&m->builders[c], &m->batch->arena, op->node->attributes[c].type);
             }
         }
-        if (!append_row(op, g, &m->batch->arena, m->builders)) return worker_fail(w, STATUS_CORRUPT, NULL, "a kept row cannot be read");
+        enum status status = append_row(op, g, &m->batch->arena, m->builders);
+        if (status != STATUS_OK) return worker_fail(w, status, NULL, "a kept row cannot be read");
         m->weights[m->count++] = copies < 0 ? -1 : 1;
     }
     return STATUS_OK;

@@ -74,7 +74,6 @@ static inline unsigned divide_int64(int64_t a, int64_t b, int64_t *out) {
     static inline unsigned add_##name(c_type a, c_type b, c_type *out) { return *out = a + b, 0u; }                            \
     static inline unsigned subtract_##name(c_type a, c_type b, c_type *out) { return *out = a - b, 0u; }                       \
     static inline unsigned multiply_##name(c_type a, c_type b, c_type *out) { return *out = a * b, 0u; }                       \
-    static inline unsigned divide_##name(c_type a, c_type b, c_type *out) { return *out = a / b, (unsigned)(b == 0); }         \
     static inline unsigned remainder_##name(c_type a, c_type b, c_type *out) { return *out = fmod_function(a, b), (unsigned)(b == 0); } \
     static inline unsigned pmod_##name(c_type a, c_type b, c_type *out) {                                                      \
         c_type r = fmod_function(a, b);                                                                                        \
@@ -87,6 +86,7 @@ static inline unsigned divide_int64(int64_t a, int64_t b, int64_t *out) {
 FRACTION_OPERATIONS(float, float, fmodf)
 FRACTION_OPERATIONS(double, double, fmod)
 #undef FRACTION_OPERATIONS
+static inline unsigned divide_double(double a, double b, double *out) { return *out = a / b, (unsigned)(b == 0); }
 
 // --- kernels ---
 

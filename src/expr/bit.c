@@ -115,6 +115,12 @@ static void kernel_bit_get(const struct column *const *args, struct column *out,
     }
 }
 
+// A text could be read as either; Spark reads it as neither.
+static enum status bind_bit_count(struct binding *b, struct error *e) {
+    bool is_boolean = b->arg_count == 1 && b->args[0]->type->id == TYPE_BOOLEAN;
+    return binding_signature(b, is_boolean ? "(BOOLEAN) -> INT" : "(INTEGRAL) -> INT", e);
+}
+
 enum { BITWISE = FUNCTION_OPERATOR | FUNCTION_TOTAL | FUNCTION_TAKES_CONSTANT, SHIFT = FUNCTION_TOTAL, SHIFT_OPERATOR = FUNCTION_TOTAL | FUNCTION_OPERATOR };
 #define SHIFT_SIGNATURE "(INT, INT) -> INT | (BIGINT, INT) -> BIGINT"
 
@@ -129,7 +135,7 @@ static const struct function functions[] = {
     {"<<", SHIFT_SIGNATURE, kernel_shift_left, NULL, SHIFT_OPERATOR, "The bits moved to the left", "1 << 3", "8"},
     {">>", SHIFT_SIGNATURE, kernel_shift_right, NULL, SHIFT_OPERATOR, "The bits moved to the right, keeping the sign", "-8 >> 1", "-4"},
     {">>>", SHIFT_SIGNATURE, kernel_shift_right_unsigned, NULL, SHIFT_OPERATOR, "The bits moved to the right, zeros moving in", "-8 >>> 28", "15"},
-    {"bit_count", "(INTEGRAL) -> INT | (BOOLEAN) -> INT", kernel_bit_count, NULL, FUNCTION_TOTAL, "How many bits are set", "bit_count(7)", "3"},
+    {"bit_count", "(INTEGRAL) -> INT | (BOOLEAN) -> INT", kernel_bit_count, bind_bit_count, FUNCTION_TOTAL, "How many bits are set", "bit_count(7)", "3"},
     {"bit_get", "(INTEGRAL, INT) -> TINYINT", kernel_bit_get, NULL, FUNCTION_CAN_FAIL, "The bit at a position, 0 the lowest", "bit_get(5, 0)", "1"},
     {"getbit", "(INTEGRAL, INT) -> TINYINT", kernel_bit_get, NULL, FUNCTION_CAN_FAIL, "The bit at a position, 0 the lowest", "getbit(5, 1)", "0"},
 };

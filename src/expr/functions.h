@@ -20,5 +20,5 @@ extern const struct function_table misc_functions;
 extern const struct function_table regex_functions;
 extern const struct function_table url_functions;
 extern const struct function_table hash_functions;
-extern const struct function_table json_functions;
 extern const struct function_table cast_functions;
+extern const struct function_table json_functions;

@@ -4,30 +4,10 @@
 #include "column/decimal.h"
 #include "column/value.h"
 #include "expr/coerce.h"
+#include "java_math.h"
 #include "math_round.h"
 #include "operator.h"
 #include <math.h>
-
-// e^x as the JVM computes it, to the last bit: reduction to x = k ln 2 + r with ln 2 in two parts, then a polynomial in r² (the method of
-// fdlibm, which Java's StrictMath is defined by). glibc's exp is nearer to the true value in about one case of a thousand.
-static double java_exp(double x) {
-    static const double ln2_high = 6.93147180369123816490e-01, ln2_low = 1.90821492927058770002e-10;
-    static const double p[] = {1.66666666666666019037e-01, -2.77777777770155933842e-03, 6.61375632143793436117e-05, -1.65339022054652515390e-06,
-                               4.13813679705723846039e-08};
-    if (!(x > -745.0 && x < 709.0)) return exp(x);
-    double size = fabs(x), high = x, low = 0;
-    int k = 0;
-    if (size < 0x1p-28) return 1 + x;
-    if (size > 0.34657359027997264) {
-        k = size < 1.0397207708399179 ? (x < 0 ? -1 : 1) : (int)(1.44269504088896338700e+00 * x + (x < 0 ? -0.5 : 0.5));
-        high = x - k * ln2_high;
-        low = k * ln2_low;
-    }
-    double r = high - low, t = r * r;
-    double c = r - t * (p[0] + t * (p[1] + t * (p[2] + t * (p[3] + t * p[4]))));
-    if (k == 0) return 1 - ((r * c) / (c - 2.0) - r);
-    return ldexp(1 - ((low - (r * c) / (2.0 - c)) - high), k);
-}
 
 // --- one DOUBLE in, one out ---
 
@@ -80,9 +60,9 @@ UNARY_DOUBLE(sign, x > 0 ? 1.0 : x < 0 ? -1.0 : x)
             else to[row] = expression;                                                                                          \
         }                                                                                                                       \
     }
-UNARY_DOMAIN(ln, 0, log(x))
+UNARY_DOMAIN(ln, 0, java_log(x))
 UNARY_DOMAIN(log10, 0, log10(x))
-UNARY_DOMAIN(log2, 0, log(x) / log(2))
+UNARY_DOMAIN(log2, 0, java_log(x) / java_log(2))
 UNARY_DOMAIN(log1p, -1, log1p(x))
 #undef UNARY_DOMAIN
 
@@ -108,7 +88,7 @@ static void kernel_log_base(const struct column *const *args, struct column *out
     for (uint32_t i = 0; i < rows->count; i++) {
         uint32_t row = rows_at(rows, i);
         if (base[row] <= 0 || x[row] <= 0) out_set_null(out, row);
-        else ((double *)out->values)[row] = log(x[row]) / log(base[row]);
+        else ((double *)out->values)[row] = java_log(x[row]) / java_log(base[row]);
     }
 }
 

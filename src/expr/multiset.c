@@ -7,20 +7,27 @@
 
 struct multiset *multiset_new(struct memory *memory) {
     struct multiset *m = memory_alloc_zeroed(memory, sizeof *m);
-    if (m) m->memory = memory;
+    if (!m) return NULL;
+    m->memory = memory;
+    buffer_init(&m->scratch, memory);
     return m;
 }
 
+// All but the scratch.
 static void multiset_clear(struct multiset *m) {
     if (m->bytes) memory_free(m->memory, m->bytes, m->bytes_capacity);
     if (m->entries) memory_free(m->memory, m->entries, m->entry_capacity * sizeof *m->entries);
     if (m->slots) memory_free(m->memory, m->slots, m->slot_count * sizeof *m->slots);
-    *m = (struct multiset){.memory = m->memory};
+    m->bytes = NULL;
+    m->entries = NULL;
+    m->slots = NULL;
+    m->bytes_used = m->bytes_capacity = m->entry_count = m->entry_capacity = m->slot_count = 0;
 }
 
 void multiset_free(struct multiset *m) {
     if (!m) return;
     multiset_clear(m);
+    buffer_release(&m->scratch);
     memory_free(m->memory, m, sizeof *m);
 }
 
@@ -64,6 +71,7 @@ static enum status multiset_tidy(struct multiset *m) {
         return status;
     }
     multiset_clear(m);
+    fresh.scratch = m->scratch;
     *m = fresh;
     return STATUS_OK;
 }
@@ -90,12 +98,9 @@ enum status multiset_add_encoded(struct multiset *m, const void *bytes, size_t s
 }
 
 enum status multiset_add(struct multiset *m, const struct column *c, uint32_t row, int64_t count) {
-    struct buffer encoded;
-    buffer_init(&encoded, m->memory);
-    enum status status = value_write(c, row, &encoded);
-    if (status == STATUS_OK) status = multiset_add_encoded(m, encoded.data, encoded.size_bytes, count);
-    buffer_release(&encoded);
-    return status;
+    buffer_clear(&m->scratch);
+    TRY(value_write(c, row, &m->scratch));
+    return multiset_add_encoded(m, m->scratch.data, m->scratch.size_bytes, count);
 }
 
 enum status multiset_merge(struct multiset *into, const struct multiset *from) {

@@ -22,6 +22,7 @@ struct multiset {
     uint32_t entry_count, entry_capacity;
     uint32_t *slots;       // index into entries + 1; 0: free
     uint32_t slot_count;   // power of two, more than entries
+    struct buffer scratch; // a value being encoded
 };
 
 struct multiset *multiset_new(struct memory *memory);  // NULL if memory is refused

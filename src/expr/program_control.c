@@ -114,6 +114,11 @@ void control_logic(struct frame *f, const struct step *s, const struct rows *row
 
 // --- CASE, COALESCE ---
 
+// A DECIMAL, a string view or a calendar interval; views need not be aligned to 16.
+struct __attribute__((may_alias)) sixteen_bytes {
+    char bytes[16];
+};
+
 #define COPY_ROWS(c_type)                                                                    \
     do {                                                                                     \
         c_type *to = out->values;                                                            \
@@ -136,7 +141,7 @@ static void copy_rows(const struct column *from, struct column *out, const struc
     case 2: COPY_ROWS(uint16_t); break;
     case 4: COPY_ROWS(uint32_t); break;
     case 8: COPY_ROWS(uint64_t); break;
-    default: COPY_ROWS(__int128); break;
+    default: COPY_ROWS(struct sixteen_bytes); break;
     }
     for (uint32_t i = 0; i < rows->count && base->validity; i++) {
         uint32_t row = rows_at(rows, i);

@@ -116,8 +116,9 @@ static void format_integer(struct format_row *f, const struct specification *s, 
 
 // The shortest digits of |value| as d.ddd × 10^exponent: `digits` without the point. Returns their number.
 static int shortest_digits(double value, bool is_float, char *digits, int *exponent) {
-    char text[NUMBER_TEXT_MAX];
+    char text[NUMBER_TEXT_MAX + 1];
     size_t length = is_float ? print_float((float)value, text) : print_double(value, text);
+    text[length] = 0;
     int count = 0, point = -1, shift = 0;
     for (size_t i = 0; i < length; i++) {
         if (text[i] == '.') point = count;

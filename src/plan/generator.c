@@ -64,7 +64,7 @@ static enum status outputs_of(struct resolver *r, const struct uexpr *u, const s
     switch (g->kind) {
     case GENERATE_POSEXPLODE:
         if (!add_output(o, "pos", &type_int, outer)) return STATUS_NO_MEMORY;
-        // fall through
+        __attribute__((fallthrough));
     case GENERATE_EXPLODE:
         if (t->id == TYPE_ARRAY) return add_output(o, "col", t->fields[0].type, outer || t->fields[0].nullable) ? STATUS_OK : STATUS_NO_MEMORY;
         if (t->id != TYPE_MAP) return complain_type(r, u, args[0], "an ARRAY or a MAP");

@@ -9,7 +9,7 @@
 // fails only where the first is NULL must not see that row.
 #include "plan/resolver.h"
 
-enum { PUSH_ROUNDS = 64 };  // as deep as a filter travels
+enum { PUSH_ROUNDS = 64, PUSH_LIMIT = 4096 };  // as deep as one filter travels; moves in all, for views that double at each level
 
 static bool can_fail(struct expr *e, void *context) {
     bool *fails = context;
@@ -113,7 +113,7 @@ static struct plan_node *push_past(struct resolver *r, struct plan_node *f, stru
 
 // *moved false: it stays above `input`.
 static struct plan_node *push(struct resolver *r, struct plan_node *input, struct expr *condition, uint32_t rounds, bool *moved) {
-    if (expr_draws(condition)) return input;
+    if (expr_draws(condition) || r->pushes++ >= PUSH_LIMIT) return input;
     switch (input->kind) {
     case PLAN_PROJECT:
         return push_project(r, input, condition, rounds, moved);

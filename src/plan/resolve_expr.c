@@ -135,7 +135,6 @@ static enum status resolve_aggregate(struct expr_context *c, const struct uexpr 
     struct resolver *r = c->resolver;
     const char *function = u->name.parts[u->name.part_count - 1];
     if (c->clause || c->inside_aggregate) return refuse_aggregate(c, u, function);
-    if (u->within_count) return complain_not_yet(r, u->span, "WITHIN GROUP (ORDER BY …)");
     struct arguments g = {.count = 0};
     bool count_rows = u->arg_count == 1 && is_star(u->args[0]) && !u->args[0]->name.part_count && !u->distinct && equal_ignoring_case(function, "count");
     c->inside_aggregate = true;

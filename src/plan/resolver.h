@@ -71,6 +71,7 @@ struct resolver {
     struct cte *ctes;
     enum read_mode mode;
     uint32_t depth;
+    uint32_t pushes;                    // filters moved so far: a limit on plans that are small as a graph and huge as a tree
     bool in_pipeline;                   // a file of flows: streaming is allowed
     const struct dataset *target;       // whose query is being resolved; NULL: a plain query
 };

@@ -82,12 +82,12 @@ struct taken {
     bool order_matters;
 };
 
-static void sink_clear(struct taken *s) {
+static void taken_clear(struct taken *s) {
     for (size_t i = 0; i < s->count; i++) free(s->lines[i]);
     s->count = 0;
 }
-static void sink_free(struct taken *s) {
-    sink_clear(s);
+static void taken_free(struct taken *s) {
+    taken_clear(s);
     free(s->lines);
     free(s->weights);
     *s = (struct taken){.mutex = PTHREAD_MUTEX_INITIALIZER};
@@ -103,7 +103,7 @@ static void cell(const struct column *c, uint32_t row, char *out, size_t size) {
     else snprintf(out, size, "?");
 }
 
-static void sink_add(struct taken *s, const char *line, int weight) {
+static void taken_add(struct taken *s, const char *line, int weight) {
     if (s->count == s->capacity) {
         s->capacity = s->capacity ? s->capacity * 2 : 64;
         s->lines = realloc(s->lines, s->capacity * sizeof *s->lines);
@@ -125,7 +125,7 @@ static enum status sink_write(void *context, uint32_t worker, struct batch *b, s
             size_t at = strlen(line);
             snprintf(line + at, sizeof line - at, "%s%s", c ? "|" : "", text);
         }
-        sink_add(s, line, batch_weight(b, rows_at(&rows, i)));
+        taken_add(s, line, batch_weight(b, rows_at(&rows, i)));
     }
     pthread_mutex_unlock(&s->mutex);
     return STATUS_OK;
@@ -134,7 +134,7 @@ static enum status sink_write(void *context, uint32_t worker, struct batch *b, s
 static int line_order(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 // Applies weights: lines with a positive sum, as often as it says, sorted. The text is the caller's to free.
-static char *sink_text(const struct taken *s) {
+static char *taken_text(const struct taken *s) {
     char **lines = calloc(s->count + 1, sizeof *lines);
     size_t n = 0, bytes = 1;
     for (size_t i = 0; i < s->count; i++) {
@@ -281,7 +281,7 @@ static char *naive_aggregate(const struct row *rows, size_t count, uint32_t key_
         if (!groups[g].most || strcmp(groups[g].most, r->text) < 0) groups[g].most = r->text;
     }
     struct taken sink = {.mutex = PTHREAD_MUTEX_INITIALIZER};
-    if (n == 0 && key_mask == 0) sink_add(&sink, exact_only ? "0|NULL|NULL" : retracting ? "0|NULL|0" : "0|NULL|NULL|0|NULL", 1);
+    if (n == 0 && key_mask == 0) taken_add(&sink, exact_only ? "0|NULL|NULL" : retracting ? "0|NULL|0" : "0|NULL|NULL|0|NULL", 1);
     for (size_t g = 0; g < n; g++) {
         char line[512] = "";
         size_t at = 0;
@@ -299,10 +299,10 @@ static char *naive_aggregate(const struct row *rows, size_t count, uint32_t key_
         for (int v = 0; v < 20; v++) distinct += groups[g].distinct[v] > 0;
         if (!exact_only) at += (size_t)snprintf(line + at, sizeof line - at, "|%d", distinct);
         if (!retracting) snprintf(line + at, sizeof line - at, "|%s", groups[g].most);
-        sink_add(&sink, line, 1);
+        taken_add(&sink, line, 1);
     }
-    char *text = sink_text(&sink);
-    sink_free(&sink);
+    char *text = taken_text(&sink);
+    taken_free(&sink);
     free(groups);
     return text;
 }
@@ -333,7 +333,7 @@ static void machine_init(struct machine *m, struct fixture *f, struct plan_node 
 static void machine_release(struct machine *m) {
     crew_release(&m->crew);
     execution_free(m->execution);
-    sink_free(&m->sink);
+    taken_free(&m->sink);
 }
 
 struct feed_of {                 // rows of one table for one epoch
@@ -392,7 +392,7 @@ static void batch_aggregates(void **state) {
             machine_init(&m, &f, root, workers);
             machine_run(&m, &feed, 1, true, 97);
             check_ledger(&m);
-            char *text = sink_text(&m.sink);
+            char *text = taken_text(&m.sink);
             assert_string_equal(text, expected);
             free(text);
             machine_release(&m);
@@ -454,6 +454,27 @@ static void run_epoch(struct machine *m, const struct feed_of *feed, bool roll_b
     machine_run(m, feed, 1, false, 61);
 }
 
+// A snapshot restored elsewhere is the same state; broken ones get any answer but a crash.
+static void restore_and_break(struct fixture *f, struct machine *from, struct machine *to) {
+    size_t size;
+    struct error e;
+    char *bytes = snapshot_of(from, &size);
+    struct reader in = reader_of(bytes, size);
+    assert_int_equal(execution_restore(to->execution, &in, &e), STATUS_OK);
+    assert_same_state(from, to);
+    for (uint32_t k = 0; k < 300; k++) {
+        char *broken = malloc(size);
+        memcpy(broken, bytes, size);
+        size_t cut = random_below(&f->random, 3) ? size : (size_t)random_below(&f->random, size + 1);
+        for (uint32_t flips = 0; flips < 3; flips++) broken[random_below(&f->random, size)] = (char)random_next(&f->random);
+        in = reader_of(broken, cut);
+        enum status status = execution_restore(to->execution, &in, &e);
+        (void)status;
+        free(broken);
+    }
+    free(bytes);
+}
+
 static void materialized_aggregates(void **state) {
     (void)state;
     struct fixture f;
@@ -490,7 +511,7 @@ static void materialized_aggregates(void **state) {
             for (uint32_t k = 0; k < 3; k++) {
                 struct feed_of feed = {scan->table, rows + begin, more};
                 run_epoch(&m[k], &feed, random_below(&f.random, 2));
-                char *text = sink_text(&m[k].sink);
+                char *text = taken_text(&m[k].sink);
                 assert_string_equal(text, expected);
                 free(text);
                 if (k == 1) copy_changes(&m[k], &copy);
@@ -502,23 +523,7 @@ static void materialized_aggregates(void **state) {
             assert_same_state(&m[0], &copy);
             free(expected);
         }
-        size_t size;
-        struct error e;
-        char *bytes = snapshot_of(&m[0], &size);
-        struct reader in = reader_of(bytes, size);
-        assert_int_equal(execution_restore(restored.execution, &in, &e), STATUS_OK);
-        assert_same_state(&m[0], &restored);
-        for (uint32_t k = 0; k < 300; k++) {  // bytes of an enemy: any answer but a crash
-            char *broken = malloc(size);
-            memcpy(broken, bytes, size);
-            size_t cut = random_below(&f.random, 3) ? size : (size_t)random_below(&f.random, size + 1);
-            for (uint32_t flips = 0; flips < 3; flips++) broken[random_below(&f.random, size)] = (char)random_next(&f.random);
-            in = reader_of(broken, cut);
-            enum status status = execution_restore(restored.execution, &in, &e);
-            (void)status;
-            free(broken);
-        }
-        free(bytes);
+        restore_and_break(&f, &m[0], &restored);
         for (uint32_t k = 0; k < 3; k++) machine_release(&m[k]);
         machine_release(&copy);
         machine_release(&restored);
@@ -539,10 +544,10 @@ static char *row_lines(const struct row *rows, size_t begin, size_t end, bool or
         char line[256], key[32];
         snprintf(key, sizeof key, "%lld", (long long)rows[i].key);
         snprintf(line, sizeof line, "%s|%s|%.17g|%lld", rows[i].has_key ? key : "NULL", rows[i].text, rows[i].real, (long long)rows[i].value);
-        sink_add(&s, line, 1);
+        taken_add(&s, line, 1);
     }
-    char *text = sink_text(&s);
-    sink_free(&s);
+    char *text = taken_text(&s);
+    taken_free(&s);
     return text;
 }
 
@@ -590,7 +595,7 @@ static void first_rows(void **state) {
         check_ledger(&m);
         qsort(live, live_count, sizeof *live, row_order);
         char *expected = row_lines(live, live_count < 3 ? live_count : 3, live_count < 13 ? live_count : 13, false);
-        char *text = sink_text(&m.sink);
+        char *text = taken_text(&m.sink);
         assert_string_equal(text, expected);
         free(text);
         free(expected);
@@ -626,7 +631,7 @@ static void batch_sort_and_limit(void **state) {
             m.sink.order_matters = k < 2;
             machine_run(&m, &feed, 1, true, 100);
             check_ledger(&m);
-            char *text = sink_text(&m.sink);
+            char *text = taken_text(&m.sink);
             assert_string_equal(text, expected[k]);
             if (k == 2) assert_true(execution_input_rows(m.execution, scan->table) < COUNT);  // stopped early
             free(text);
@@ -659,7 +664,7 @@ static char *naive_join(const struct row *a, size_t a_count, const struct row *b
             if (kind == JOIN_SEMI || kind == JOIN_ANTI || kind == JOIN_NULL_AWARE_ANTI) continue;
             char *left = pair ? row_lines(a, i, i + 1, true) : strdup("NULL|NULL|NULL|NULL "), *right = row_lines(b, k, k + 1, true), line[512];
             snprintf(line, sizeof line, "%.*s|%.*s", (int)strlen(left) - 1, left, (int)strlen(right) - 1, right);
-            sink_add(&s, line, 1);
+            taken_add(&s, line, 1);
             free(left);
             free(right);
         }
@@ -667,15 +672,15 @@ static char *naive_join(const struct row *a, size_t a_count, const struct row *b
         char *left = row_lines(a, i, i + 1, true), line[512];
         left[strlen(left) - 1] = 0;
         bool in = kind == JOIN_SEMI ? matched : kind == JOIN_ANTI ? !matched : kind == JOIN_NULL_AWARE_ANTI && (!b_count || (!matched && a[i].has_key && !b_null));
-        if (in) sink_add(&s, left, 1);
+        if (in) taken_add(&s, left, 1);
         if (!matched && (kind == JOIN_LEFT || kind == JOIN_FULL)) {
             snprintf(line, sizeof line, "%s|NULL|NULL|NULL|NULL", left);
-            sink_add(&s, line, 1);
+            taken_add(&s, line, 1);
         }
         free(left);
     }
-    char *text = sink_text(&s);
-    sink_free(&s);
+    char *text = taken_text(&s);
+    taken_free(&s);
     free(b_matched);
     return text;
 }
@@ -727,7 +732,7 @@ static void joins(void **state) {
             struct feed_of feeds[] = {{left->table, a, a_count}, {right->table, b, b_count}};
             machine_init(&m, &f, root, workers);
             machine_run(&m, feeds, same ? 1 : 2, true, 64);
-            char *text = sink_text(&m.sink);
+            char *text = taken_text(&m.sink);
             assert_string_equal(text, expected);
             free(text);
             machine_release(&m);
@@ -755,7 +760,7 @@ static void consolidated(void **state) {
             size_t begin = epoch * 200;
             for (size_t i = begin; i < begin + 200; i++) rows[i] = random_row(&f, 25);
             struct feed_of feed = {scan->table, rows + begin, 200};
-            sink_clear(&m.sink);
+            taken_clear(&m.sink);
             machine_run(&m, &feed, 1, false, 33);
             execution_commit(m.execution);
             check_ledger(&m);
@@ -796,7 +801,7 @@ static void narrow_rows(void **state) {
         rows[i] = random_row(&f, 30);
         char line[64];
         snprintf(line, sizeof line, "%lld", (long long)rows[i].value + 1);
-        for (int copies = 0; copies < 2 && rows[i].value > 7; copies++) sink_add(&expected, line, 1);
+        for (int copies = 0; copies < 2 && rows[i].value > 7; copies++) taken_add(&expected, line, 1);
     }
     struct plan_node *scan = scan_new(&f, false), *filter = node_new(&f, PLAN_FILTER, scan), *project = node_new(&f, PLAN_PROJECT, filter);
     filter->condition = call(&f, ">", column_of(&f, scan, 3), expr_bigint(&f.arena, 7));
@@ -811,14 +816,14 @@ static void narrow_rows(void **state) {
     minus->inputs[1] = project;
     minus->input_count = 2;
     minus->all = true;
-    char *text = sink_text(&expected);
+    char *text = taken_text(&expected);
     for (uint32_t workers = 1; workers <= 2; workers++) {
         struct machine m;
         struct feed_of feed = {scan->table, rows, COUNT};
         machine_init(&m, &f, both, workers);
         machine_run(&m, &feed, 1, true, 512);
         check_ledger(&m);
-        char *got = sink_text(&m.sink);
+        char *got = taken_text(&m.sink);
         assert_string_equal(got, text);
         free(got);
         size_t twice = m.sink.count;
@@ -830,7 +835,7 @@ static void narrow_rows(void **state) {
         machine_release(&m);
     }
     free(text);
-    sink_free(&expected);
+    taken_free(&expected);
     free(rows);
     teardown(&f);
 }
@@ -900,8 +905,8 @@ static char *query_text(struct fixture *f, struct plan_node *root, uint32_t work
     error_clear(&e);
     enum status status = query_execute(&run, root, take_batch, &sink, &e);
     if (status != expected) fail_msg("query: %s: %s", status_name(status), e.message);
-    char *text = sink_text(&sink);
-    sink_free(&sink);
+    char *text = taken_text(&sink);
+    taken_free(&sink);
     return text;
 }
 
@@ -948,10 +953,10 @@ static void queries(void **state) {
     for (size_t i = 0; i < COUNT; i++) {
         char *line = row_lines(rows, i, i + 1, true);
         line[strlen(line) - 1] = 0;
-        if (rows[i].value == most) sink_add(&expected, line, 1);
+        if (rows[i].value == most) taken_add(&expected, line, 1);
         free(line);
     }
-    char *want = sink_text(&expected), *text = query_text(&f, outer, 2, false, STATUS_OK);
+    char *want = taken_text(&expected), *text = query_text(&f, outer, 2, false, STATUS_OK);
     assert_string_equal(text, want);
     free(text);
     scalar->subquery = list;  // three rows
@@ -959,7 +964,7 @@ static void queries(void **state) {
     filter->condition = call(&f, "=", call(&f, "div", column_of(&f, scan, 3), expr_bigint(&f.arena, 0)), expr_bigint(&f.arena, 1));
     free(query_text(&f, outer, 2, false, STATUS_DATA));  // a row that fails ends a query
     free(want);
-    sink_free(&expected);
+    taken_free(&expected);
     free(rows);
     teardown(&f);
 }
@@ -978,11 +983,11 @@ static void static_join(void **state) {
     for (uint32_t epoch = 0; epoch < 3; epoch++) {
         for (size_t i = 0; i < 500; i++) rows[i] = random_row(&f, 20);
         struct feed_of feed = {scan->table, rows, 500};
-        sink_clear(&m.sink);
+        taken_clear(&m.sink);
         machine_run(&m, &feed, 1, false, 50);
         execution_commit(m.execution);
         check_ledger(&m);
-        char *expected = naive_join(rows, 500, table, 40, JOIN_LEFT, true), *text = sink_text(&m.sink);
+        char *expected = naive_join(rows, 500, table, 40, JOIN_LEFT, true), *text = taken_text(&m.sink);
         assert_string_equal(text, expected);
         free(expected);
         free(text);
@@ -999,8 +1004,7 @@ static enum status count_dead_row(void *context, const struct plan_node *node, c
                                   const struct row_error *why, struct error *e) {
     (void)node, (void)flow_name, (void)b, (void)row, (void)e;
     struct dead_count *d = context;
-    d->rows++;
-    snprintf(d->condition, sizeof d->condition, "%s", why->condition);
+    if (d->rows++ == 0) snprintf(d->condition, sizeof d->condition, "%s", why->condition);
     return STATUS_OK;
 }
 static enum status count_dead_group(void *context, const struct plan_node *node, const char *flow_name, const char *key_text, const struct row_error *why,
@@ -1051,7 +1055,7 @@ static void dead_rows_and_groups(void **state) {
         struct feed_of one = {scan->table, &big[epoch ? 1 : 0], 1};
         machine_run(&m, &one, 1, false, 9);
         execution_commit(m.execution);
-        char *text = sink_text(&m.sink);
+        char *text = taken_text(&m.sink);
         assert_string_equal(text, expected[epoch]);
         free(text);
     }
@@ -1115,11 +1119,58 @@ static void generated_and_windowed(void **state) {
         machine_init(&m, &f, roots[k], 2);
         machine_run(&m, &feed, 1, true, 2);
         check_ledger(&m);
-        char *text = sink_text(&m.sink);
+        char *text = taken_text(&m.sink);
         assert_string_equal(text, expected[k]);
         free(text);
         machine_release(&m);
     }
+    teardown(&f);
+}
+
+// The n-th allocation of a run fails: an error, a clean rollback, no leak, and the same run succeeds afterwards.
+static void refused_memory(void **state) {
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    struct row rows[300];
+    for (size_t i = 0; i < 300; i++) rows[i] = random_row(&f, 9);
+    struct plan_node *scan = scan_new(&f, true), *groups = aggregate_new(&f, scan, 3, false, false), *top = node_new(&f, PLAN_LIMIT, groups),
+                     *root = node_new(&f, PLAN_CONSOLIDATE, top);
+    uint32_t key[2] = {0, 1};
+    top->limit = 20;
+    root->unique_key = key;
+    root->unique_key_count = 2;
+    uint32_t failures = 0;
+    for (int64_t countdown = 1; countdown < 1200; countdown += 1 + countdown / 40) {
+        struct machine m;
+        struct error e;
+        error_clear(&e);
+        machine_init(&m, &f, root, 1);
+        struct rows_source source = {.base = {.class = &rows_class}, .memory = &f.memory, .rows = rows};
+        struct split split[2] = {{.range = {.begin = 0, .end = 150}}, {.range = {.begin = 150, .end = 300}, .sequence = 1}};
+        struct memory small;  // refuses; the source's own batches do not count
+        memory_init(&small, "small", &f.memory, 0);
+        m.execution->memory = &small;
+        struct epoch_input input = {.table = scan->table, .source = &source.base, .splits = {.items = split, .count = 2}};
+        struct epoch_run run = {.epoch = 1, .inputs = &input, .input_count = 1};
+        small.fail_countdown = countdown;
+        enum status status = execution_run(m.execution, &m.crew, &run, &e);
+        small.fail_countdown = -1;
+        if (status != STATUS_OK) {
+            failures++;
+            assert_int_equal(status, STATUS_NO_MEMORY);
+            assert_int_equal(execution_rollback(m.execution, &e), STATUS_OK);
+            taken_clear(&m.sink);
+            run.epoch = 2;
+            assert_int_equal(execution_run(m.execution, &m.crew, &run, &e), STATUS_OK);
+        }
+        execution_commit(m.execution);
+        assert_true(m.sink.count == 20);
+        m.execution->memory = &f.memory;
+        machine_release(&m);
+        assert_int_equal(memory_used(&small), 0);
+    }
+    assert_true(failures > 20);
     teardown(&f);
 }
 
@@ -1128,7 +1179,7 @@ int main(void) {
         cmocka_unit_test(narrow_rows),          cmocka_unit_test(batch_aggregates), cmocka_unit_test(materialized_aggregates),
         cmocka_unit_test(first_rows),           cmocka_unit_test(batch_sort_and_limit), cmocka_unit_test(joins),
         cmocka_unit_test(consolidated),         cmocka_unit_test(queries),          cmocka_unit_test(static_join),
-        cmocka_unit_test(dead_rows_and_groups), cmocka_unit_test(generated_and_windowed),
+        cmocka_unit_test(dead_rows_and_groups), cmocka_unit_test(generated_and_windowed), cmocka_unit_test(refused_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,6 +65,8 @@ static const char *fold(struct bench *b, struct expr *x) {
     return out;
 }
 
+static const struct type type_decimal_any = {.id = TYPE_DECIMAL, .precision = 38};  // 16 bytes a value, as a string view
+
 static struct expr *text(struct bench *b, const char *s) { return expr_string(&b->arena, s, strlen(s)); }
 static struct expr *cast(struct bench *b, struct expr *x, const struct type *to) { return expr_cast(&b->arena, x, to, CAST_ANSI); }
 static struct expr *real(struct bench *b, const char *s) { return cast(b, text(b, s), &type_double); }
@@ -283,6 +285,123 @@ static void test_logic(void **state) {
             int l = column_is_valid(&input[0], row) ? column_bool(&input[0], row) : 2, r = column_is_valid(&input[1], row) ? column_bool(&input[1], row) : 2;
             int expected = is_and ? (l == 0 || r == 0 ? 0 : l == 2 || r == 2 ? 2 : 1) : (l == 1 || r == 1 ? 1 : l == 2 || r == 2 ? 2 : 0);
             assert_int_equal(column_is_valid(&out, row) ? column_bool(&out, row) : 2, expected);
+        }
+    }
+    bench_end(&b);
+}
+
+// --- fractions, strings, decimals, LIKE ---
+
+static struct column random_doubles(struct bench *b, enum shape shape) {
+    static const double odd[] = {0.0, -0.0, 1.5, -1.5, 1e300, -1e300, INFINITY, -INFINITY, NAN};
+    struct column c = random_column(b, &type_bigint, shape == SHAPE_DICTIONARY ? SHAPE_NULLS : shape);
+    double *values = c.values;
+    for (uint32_t i = 0; i < (shape == SHAPE_CONSTANT ? 1 : ROWS); i++) values[i] = odd[random_below(&b->random, sizeof odd / sizeof *odd)];
+    c.type = &type_double;
+    return c;
+}
+
+static int twin_order(double a, double c) {
+    if (isnan(a) || isnan(c)) return isnan(a) - isnan(c);
+    return (a > c) - (a < c);
+}
+
+static void test_fractions(void **state) {
+    (void)state;
+    static const char *const ops[] = {"=", "<", ">=", "+", "/"};
+    struct bench b;
+    bench_begin(&b);
+    for (int round = 0; round < 5 * 3 * 3 * 2; round++) {
+        struct column input[2] = {random_doubles(&b, (enum shape)(round / 5 % 3)), random_doubles(&b, (enum shape)(round / 15 % 3))};
+        struct expr *x = call(&b, ops[round % 5], expr_column(&b.arena, 0, &type_double, true), expr_column(&b.arena, 1, &type_double, true));
+        struct rows rows = random_rows(&b, round >= 45);
+        struct eval eval;
+        struct column out = run(&b, x, input, &rows, &eval);
+        for (uint32_t i = 0; i < rows.count; i++) {
+            uint32_t row = rows_at(&rows, i);
+            if (!column_is_valid(&input[0], row) || !column_is_valid(&input[1], row)) continue;
+            double a = column_double(&input[0], row), c = column_double(&input[1], row);
+            int order = twin_order(a, c);
+            if (round % 5 == 0) assert_int_equal(column_bool(&out, row), order == 0);
+            else if (round % 5 == 1) assert_int_equal(column_bool(&out, row), order < 0);
+            else if (round % 5 == 2) assert_int_equal(column_bool(&out, row), order >= 0);
+            else if (round % 5 == 3) assert_int_equal(twin_order(column_double(&out, row), a + c), 0);
+            else if (c == 0) assert_true(bitmap_get(eval.failed, row));
+            else assert_int_equal(twin_order(column_double(&out, row), a / c), 0);
+        }
+    }
+    bench_end(&b);
+}
+
+static struct column random_texts(struct bench *b, const char *letters, enum shape shape) {
+    struct column c = random_column(b, &type_decimal_any, shape == SHAPE_DICTIONARY ? SHAPE_NULLS : shape);
+    struct string_view *views = c.values;
+    for (uint32_t i = 0; i < (shape == SHAPE_CONSTANT ? 1 : ROWS); i++) {
+        size_t length = random_below(&b->random, 18);
+        char *bytes = arena_alloc(&b->arena, length + 1);
+        for (size_t k = 0; k < length; k++) bytes[k] = letters[random_below(&b->random, strlen(letters))];
+        views[i] = string_view_of(bytes, length);
+    }
+    c.type = &type_string;
+    return c;
+}
+
+static bool twin_like(const char *s, size_t n, const char *p, size_t m) {
+    if (m == 0) return n == 0;
+    if (*p == '%') return twin_like(s, n, p + 1, m - 1) || (n && twin_like(s + 1, n - 1, p, m));
+    return n && (*p == '_' || *p == *s) && twin_like(s + 1, n - 1, p + 1, m - 1);
+}
+
+static void test_strings(void **state) {
+    (void)state;
+    struct bench b;
+    bench_begin(&b);
+    for (int round = 0; round < 3 * 3 * 3 * 2; round++) {
+        int op = round % 3;
+        struct column input[2] = {random_texts(&b, "ab", (enum shape)(round / 3 % 3)), random_texts(&b, op == 2 ? "ab%_" : "ab", (enum shape)(round / 9 % 3))};
+        struct expr *x = call(&b, op == 0 ? "=" : op == 1 ? "<" : "like", expr_column(&b.arena, 0, &type_string, true), expr_column(&b.arena, 1, &type_string, true));
+        struct rows rows = random_rows(&b, round >= 27);
+        struct eval eval;
+        struct column out = run(&b, x, input, &rows, &eval);
+        for (uint32_t i = 0; i < rows.count; i++) {
+            uint32_t row = rows_at(&rows, i);
+            if (!column_is_valid(&input[0], row) || !column_is_valid(&input[1], row)) continue;
+            const struct string_view *s = column_string(&input[0], row), *p = column_string(&input[1], row);
+            int order = string_view_compare(s, p);
+            bool twin = op == 0 ? order == 0 : op == 1 ? order < 0 : twin_like(string_view_data(s), s->size_bytes, string_view_data(p), p->size_bytes);
+            assert_int_equal(column_bool(&out, row), twin);
+        }
+    }
+    bench_end(&b);
+}
+
+// Small decimals, so that a twin on 128-bit integers is exact.
+static void test_decimals(void **state) {
+    (void)state;
+    static const char *const ops[] = {"+", "-", "*"};
+    struct bench b;
+    bench_begin(&b);
+    const struct type *l = type_decimal(&b.arena, 9, 2), *r = type_decimal(&b.arena, 7, 4);
+    for (int round = 0; round < 12; round++) {
+        struct column input[2];
+        for (int k = 0; k < 2; k++) {
+            assert_int_equal(column_make(&b.arena, k ? r : l, ROWS, round % 2, &input[k]), STATUS_OK);
+            for (uint32_t i = 0; i < ROWS; i++) {
+                ((__int128 *)input[k].values)[i] = (int64_t)random_below(&b.random, 2000000) - 1000000;
+                if (round % 2 && random_below(&b.random, 5) == 0) bitmap_clear(input[k].validity, i);
+            }
+        }
+        struct expr *x = call(&b, ops[round % 3], expr_column(&b.arena, 0, l, true), expr_column(&b.arena, 1, r, true));
+        struct rows rows = random_rows(&b, round >= 6);
+        struct eval eval;
+        struct column out = run(&b, x, input, &rows, &eval);
+        assert_int_equal(x->type->scale, round % 3 == 2 ? 6 : 4);
+        for (uint32_t i = 0; i < rows.count; i++) {
+            uint32_t row = rows_at(&rows, i);
+            if (!column_is_valid(&input[0], row) || !column_is_valid(&input[1], row)) continue;
+            __int128 a = column_decimal(&input[0], row), c = column_decimal(&input[1], row);
+            __int128 twin = round % 3 == 0 ? a * 100 + c : round % 3 == 1 ? a * 100 - c : a * c;
+            assert_true(column_decimal(&out, row) == twin);
         }
     }
     bench_end(&b);
@@ -559,6 +678,7 @@ int main(int argc, char **argv) {
     session = (struct session){.zones = zones, .zone = timezone_find(zones, "UTC", 3), .clock = &virtual_clock, .seed = 1};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arithmetic), cmocka_unit_test(test_remainder_by_constant), cmocka_unit_test(test_comparison), cmocka_unit_test(test_logic),
+        cmocka_unit_test(test_fractions), cmocka_unit_test(test_strings), cmocka_unit_test(test_decimals),
         cmocka_unit_test(test_case_guards_division), cmocka_unit_test(test_and_guards), cmocka_unit_test(test_coalesce_and_try), cmocka_unit_test(test_lambda),
         cmocka_unit_test(test_casts), cmocka_unit_test(test_facts), cmocka_unit_test(test_in), cmocka_unit_test(test_every_function_is_complete),
     };

@@ -9,8 +9,8 @@ enum column_ordinal { COLUMN_KEY, COLUMN_VALUE, COLUMN_TOPIC, COLUMN_PARTITION, 
 
 static const struct option generator_options[] = {
     {"kind", OPTION_ENUM, "users", false, false, "users|nexmark", "what is made: randomuser.me users, or Nexmark events"},
-    {"rowsPerSecond", OPTION_INT, NULL, false, false, NULL, "messages a second; without it as fast as they are read"},
-    {"numRows", OPTION_INT, NULL, false, false, NULL, "messages in all; without it there is no end"},
+    {"rowsPerSecond", OPTION_INT, "0", false, false, NULL, "messages a second; 0: as fast as they are read"},
+    {"numRows", OPTION_INT, "-1", false, false, NULL, "messages in all; -1: there is no end"},
     {"seed", OPTION_INT, "42", false, false, NULL, "the same seed gives the same bytes"},
     {"partitions", OPTION_INT, "1", false, false, NULL, "partitions of the source, 1 to 1024"},
     {"junk", OPTION_DOUBLE, "0", false, false, NULL, "share of broken messages, 0 to 1"},
@@ -49,10 +49,10 @@ static enum status generator_check(const struct source_request *r, struct error 
     int64_t partitions = option_number(&r->options, "partitions");
     const struct option_value *junk = option_get(&r->options, "junk");
     if (partitions < 1 || partitions > 1024) return bad_option(e, "partitions", "from 1 to 1024");
-    if (option_is_set(&r->options, "rowsPerSecond") && option_number(&r->options, "rowsPerSecond") < 1) return bad_option(e, "rowsPerSecond", "at least 1");
-    if (option_is_set(&r->options, "numRows") && option_number(&r->options, "numRows") < 0) return bad_option(e, "numRows", "at least 0");
+    if (option_number(&r->options, "rowsPerSecond") < 0) return bad_option(e, "rowsPerSecond", "at least 0");
+    if (option_number(&r->options, "numRows") < -1) return bad_option(e, "numRows", "at least 0, or -1");
     if (junk && (junk->real < 0 || junk->real > 1)) return bad_option(e, "junk", "from 0 to 1");
-    if ((r->available_now || !r->streaming) && !option_is_set(&r->options, "numRows")) {
+    if ((r->available_now || !r->streaming) && option_number(&r->options, "numRows") < 0) {
         error_set(e, STATUS_INVALID_ARGUMENT, "LEAT_SOURCE_HAS_NO_END", "the generator `%s` has no end: it cannot be read %s", r->table_name,
                   r->streaming ? "with --available-now" : "whole");
         error_set_hint(e, "give it one: OPTIONS (numRows '1000', …)");
@@ -71,9 +71,8 @@ static enum status generator_open(const struct source_request *r, struct source 
     g->nexmark = kind && strcasecmp(kind, "nexmark") == 0;
     g->seed = (uint64_t)option_number(&r->options, "seed");
     g->junk = junk ? junk->real : 0;
-    int64_t limit = option_is_set(&r->options, "numRows") ? option_number(&r->options, "numRows") : -1;
-    int64_t rate = option_is_set(&r->options, "rowsPerSecond") ? option_number(&r->options, "rowsPerSecond") : 0;
-    sequence_open(&g->sequence, (uint32_t)option_number(&r->options, "partitions"), rate, limit);
+    sequence_open(&g->sequence, (uint32_t)option_number(&r->options, "partitions"), option_number(&r->options, "rowsPerSecond"),
+                  option_number(&r->options, "numRows"));
     *out = &g->source;
     return STATUS_OK;
 }
