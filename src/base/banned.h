@@ -5,4 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+// Under FORTIFY some of them are macros already; a poisoned name must not be one.
+#undef strcpy
+#undef strcat
+#undef sprintf
+#undef vsprintf
+#undef gets
+#undef strncat
 #pragma GCC poison strcpy strcat sprintf vsprintf strtok gets atoi atol atof gmtime localtime asctime ctime setjmp longjmp strncat

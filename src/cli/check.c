@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // check.c: leat check FILE.sql…: parses, resolves and plans without touching a path, a network or a server. All errors of a file at once.
 #include "cli/cli.h"
-#include "sql/parser.h"
 #include "stream/settings.h"
 #include <stdio.h>
 
@@ -73,10 +72,8 @@ static enum status check_text(struct host *h, const struct check_options *o, str
     uint32_t count = 0;
     struct analysis analysis = {.arena = a, .session = &h->session, .connectors = &all_connectors, .base_folder = file->base_folder, .memory = &h->memory,
                                 .log = &h->log, .diagnostics = d, .offline = true};
-    enum status status = sql_parse(a, file->text, file->size_bytes, NULL, d, &statements, &count);
-    if (status != STATUS_OK && status != STATUS_INVALID_QUERY) return error_no_memory(e);
-    TRY(settings_apply_session(&h->session, statements, count, o->settings.items, o->settings.count, e));
-    status = analyze_pipeline(&analysis, statements, count, file->text, &pipeline);
+    TRY(settings_parse(a, &h->session, file->text, file->size_bytes, o->settings.items, o->settings.count, d, &statements, &count, e));
+    enum status status = analyze_pipeline(&analysis, statements, count, file->text, &pipeline);
     if (status == STATUS_NO_MEMORY) return error_no_memory(e);
     if (status != STATUS_OK || d->error_count) return STATUS_OK;
     if (o->portable) list_unportable(d, statements, count, pipeline);

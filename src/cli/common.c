@@ -4,6 +4,7 @@
 #include "base/files.h"
 #include "sql/substitute.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 #include <unistd.h>
 
@@ -180,13 +181,26 @@ enum status sql_file_read(struct host *h, struct arena *a, const char *path, con
     return status;
 }
 
+static int compare_places(const void *a, const void *b) {
+    const struct diagnostic *x = *(const struct diagnostic *const *)a, *y = *(const struct diagnostic *const *)b;
+    if (x->error.span.begin != y->error.span.begin) return x->error.span.begin < y->error.span.begin ? -1 : 1;
+    return (x > y) - (x < y);  // as they were met
+}
+
 void print_diagnostics(struct host *h, const struct diagnostics *d) {
     struct buffer out;
+    struct vector order;
     buffer_init(&out, &h->memory);
+    vector_init(&order, &h->memory, sizeof(const struct diagnostic *));
     for (size_t i = 0; i < d->items.count; i++) {
         const struct diagnostic *g = vector_at(&d->items, i);
-        if (diagnostic_print(g, d->source, h->log.colour, &out) != STATUS_OK) break;
+        if (vector_push(&order, &g) != STATUS_OK) break;
     }
+    if (order.count) qsort(order.items, order.count, sizeof(const struct diagnostic *), compare_places);
+    for (size_t i = 0; i < order.count; i++) {
+        if (diagnostic_print(*(const struct diagnostic **)vector_at(&order, i), d->source, h->log.colour, &out) != STATUS_OK) break;
+    }
+    vector_release(&order);
     fwrite(out.data ? (char *)out.data : "", 1, out.size_bytes, stderr);
     buffer_release(&out);
 }

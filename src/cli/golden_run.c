@@ -101,9 +101,10 @@ static int compare_lines(const void *a, const void *b) { return strcmp(*(const c
 // ---- statements and queries ----
 
 static enum status open_session(struct golden_run *r, struct error *e) {
+    if (r->data_folder) r->session.data_folder = r->data_folder;
     if (r->session_open) return sql_session_reload(&r->session, e);
     TRY(make_folder(r, e));
-    TRY(sql_session_open(&r->session, r->host, r->arena, r->folder, RESULT_TABLE, &r->settings, NULL, e));
+    TRY(sql_session_open(&r->session, r->host, r->arena, r->data_folder ? r->data_folder : r->folder, RESULT_TABLE, &r->settings, NULL, e));
     r->session.take = take_rows;
     r->session.take_context = r;
     r->session.table_host = &r->hub;
@@ -162,7 +163,7 @@ static enum status add_to_pipeline(struct golden_run *r, const char *text, struc
 
 static void start_pipeline(struct golden_run *r) {
     struct error e = {0};
-    if (r->stream || !r->has_pipeline) return;
+    if (r->stream || !r->has_pipeline || r->pipeline_failed) return;
     enum status status = make_folder(r, &e);
     char *text = arena_strndup(r->arena, (char *)r->pipeline_text.data, r->pipeline_text.size_bytes);
     char *data = arena_printf(r->arena, "%s/data", r->folder);
@@ -172,7 +173,8 @@ static void start_pipeline(struct golden_run *r) {
                                    .worker_count = r->threads};
     if (status == STATUS_OK && text && data) status = stream_open(&config, &r->diagnostics, &r->stream, &e);
     note_outcome(r, status, &e);
-    r->session.data_folder = data;
+    r->pipeline_failed = r->query_failed;
+    r->data_folder = data;
 }
 
 static void run_epochs(struct golden_run *r) {
@@ -183,6 +185,7 @@ static void run_epochs(struct golden_run *r) {
         enum status status = stream_step(r->stream, &outcome, &wake_at_us, &e);
         if (status == STATUS_OK) continue;
         note_outcome(r, status, &e);
+        r->pipeline_failed = true;
         return;
     }
 }
@@ -356,8 +359,8 @@ static enum status read_pipeline(struct golden_run *r, const struct golden_block
 static enum status run_block(struct golden_run *r, const struct golden_block *b, const struct golden_block *next, struct error *e) {
     switch (b->kind) {
     case GOLDEN_STATEMENT: {
-        bool pipeline = is_of_pipeline(b->body);
-        r->has_pipeline |= pipeline;
+        bool pipeline = r->has_pipeline || is_of_pipeline(b->body);
+        r->has_pipeline = pipeline;
         TRY(add_to_pipeline(r, b->body, e));
         if (!pipeline) run_sql(r, b->body);
         bool error_wanted = next && next->kind == GOLDEN_EXPECT_ERROR;
@@ -380,7 +383,7 @@ static enum status run_block(struct golden_run *r, const struct golden_block *b,
         if (b->argument) {
             start_pipeline(r);
             run_epochs(r);
-            if (!r->query_failed) run_sql(r, arena_printf(r->arena, "SELECT * FROM %s", b->argument));
+            if (!r->pipeline_failed) run_sql(r, arena_printf(r->arena, "SELECT * FROM %s", b->argument));
         }
         return compare_rows(r, b);
     case GOLDEN_EXPECT_ERROR:

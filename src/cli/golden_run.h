@@ -29,6 +29,8 @@ struct golden_run {
     struct buffer pipeline_text;
     bool has_pipeline;            // a statement of a pipeline was seen
     struct stream *stream;        // running; NULL before
+    bool pipeline_failed;         // it did not start, or an epoch failed: every expectation after that says so
+    const char *data_folder;      // of the session: the pipeline's once it runs
     struct diagnostics diagnostics;
     struct source_text text;
     struct vector rows;           // of const char *: printed rows of the last query

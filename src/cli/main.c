@@ -26,6 +26,7 @@ static void host_init(struct host *h) {
     const char *no_colour = getenv("NO_COLOR");
     bool plain = no_colour && *no_colour;
     memset(h, 0, sizeof *h);
+    memory_tune_process();
     memory_init(&h->memory, "process", NULL, 0);
     h->log = (struct log){.level = LOG_INFO, .fd = STDERR_FILENO, .colour = !plain && isatty(STDERR_FILENO)};
     h->colour = !plain && isatty(STDOUT_FILENO);

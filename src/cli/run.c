@@ -41,11 +41,17 @@ struct run_options {
 // The only state a signal handler can reach.
 static struct signal_state {
     _Atomic int stop;
+    _Atomic int64_t first_us;  // when the first came
     struct notify wake;
 } signals;
 
+// One Ctrl-C may arrive twice (to the process and to its group): what comes within a quarter of a second is the same one.
+enum { SAME_SIGNAL_US = 250000 };
+
 static void on_signal(int number) {
-    if (atomic_fetch_add(&signals.stop, 1) > 0 && number == SIGINT) _exit(EXIT_INTERRUPT);
+    int64_t now_us = clock_monotonic_us();
+    if (atomic_fetch_add(&signals.stop, 1) == 0) atomic_store(&signals.first_us, now_us);
+    else if (number == SIGINT && now_us - atomic_load(&signals.first_us) > SAME_SIGNAL_US) _exit(EXIT_INTERRUPT);
     notify_raise(&signals.wake);
 }
 

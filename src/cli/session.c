@@ -4,7 +4,6 @@
 #include "base/files.h"
 #include "exec/exec.h"
 #include "expr/aggregate.h"
-#include "sql/parser.h"
 #include "stream/folder.h"
 #include "stream/settings.h"
 #include <stdio.h>
@@ -263,9 +262,9 @@ static enum status run_statement(struct sql_session *s, struct ustatement *state
 enum status sql_session_run(struct sql_session *s, const struct sql_file *file, struct diagnostics *d, struct error *e) {
     struct ustatement **statements = NULL;
     uint32_t count = 0;
-    enum status worst = STATUS_OK, status = sql_parse(s->arena, file->text, file->size_bytes, NULL, d, &statements, &count);
-    if (status != STATUS_OK && status != STATUS_INVALID_QUERY) return error_no_memory(e);
+    enum status worst = STATUS_OK, status;
     TRY(settings_apply_session(&s->host->session, NULL, 0, s->settings->items, s->settings->count, e));
+    TRY(settings_parse(s->arena, &s->host->session, file->text, file->size_bytes, NULL, 0, d, &statements, &count, e));
     for (uint32_t i = 0; i < count; i++) {
         struct error one = {0};
         status = run_statement(s, statements[i], d, &one);

@@ -253,9 +253,9 @@ enum { PLAN_HASH_VERSION = 1 };
 static uint64_t mix(uint64_t h, uint64_t value) { return random_mix(h * 31 + value); }
 static uint64_t mix_text(uint64_t h, const char *text) { return text ? checksum64(text, strlen(text), h) : mix(h, 0); }
 
-// Rates and how a server is reached are not what a query is.
+// Rates, how far a made-up source goes, and how a server is reached are not what a query is.
 static bool option_counts(const char *key) {
-    static const char *const not_counted[] = {"rowsPerSecond", "maxFilesPerTrigger", "maxOffsetsPerTrigger", "minOffsetsPerTrigger", "rampUpTime"};
+    static const char *const not_counted[] = {"rowsPerSecond", "numRows", "maxFilesPerTrigger", "maxOffsetsPerTrigger", "minOffsetsPerTrigger", "rampUpTime"};
     for (size_t i = 0; i < sizeof not_counted / sizeof *not_counted; i++)
         if (equal_ignoring_case(not_counted[i], key)) return false;
     return strncmp(key, "kafka.", 6) != 0 && strncmp(key, "leat.", 5) != 0;

@@ -58,23 +58,31 @@ static enum status print_fate(struct buffer *out, const char *name, uint64_t cou
     return count ? buffer_printf(out, "  %s %llu", name, (unsigned long long)count) : STATUS_OK;
 }
 
+static enum status print_ledger_line(const struct ledger_line *l, int flow_width, int operator_width, struct buffer *out) {
+    TRY(buffer_printf(out, "  %-*s  %-*s  in %llu ", flow_width, l->flow_name, operator_width, l->operator_name, (unsigned long long)l->input));
+    TRY(print_fate(out, "passed", l->passed));
+    TRY(print_fate(out, "filtered", l->filtered));
+    TRY(print_fate(out, "absorbed", l->absorbed));
+    TRY(print_fate(out, "merged", l->merged));
+    TRY(print_fate(out, "late", l->late));
+    TRY(print_fate(out, "dead", l->dead));
+    TRY(print_fate(out, "null-time", l->null_time));
+    TRY(print_fate(out, "made", l->made));
+    if (fates(l) != l->input) TRY(buffer_printf(out, "  UNBALANCED by %lld", (long long)(l->input - fates(l))));
+    return buffer_append_byte(out, '\n');
+}
+
 enum status stream_print_ledger(const struct stream *s, struct buffer *out) {
     const struct runtime *r = s->runtime;
-    TRY(buffer_append_string(out, "ledger of this run (every row in has one fate)\n"));
+    int flow_width = 0, operator_width = 0;
     for (uint32_t i = 0; r && i < r->ledger_count; i++) {
-        const struct ledger_line *l = &r->ledger[i];
-        if (!(l->input | l->made)) continue;
-        TRY(buffer_printf(out, "  %-28s %-12s in %llu", l->flow_name, l->operator_name, (unsigned long long)l->input));
-        TRY(print_fate(out, "passed", l->passed));
-        TRY(print_fate(out, "filtered", l->filtered));
-        TRY(print_fate(out, "absorbed", l->absorbed));
-        TRY(print_fate(out, "merged", l->merged));
-        TRY(print_fate(out, "late", l->late));
-        TRY(print_fate(out, "dead", l->dead));
-        TRY(print_fate(out, "null-time", l->null_time));
-        TRY(print_fate(out, "made", l->made));
-        if (fates(l) != l->input) TRY(buffer_printf(out, "  UNBALANCED by %lld", (long long)(l->input - fates(l))));
-        TRY(buffer_append_byte(out, '\n'));
+        int flow = (int)strlen(r->ledger[i].flow_name), operator_ = (int)strlen(r->ledger[i].operator_name);
+        if (flow > flow_width) flow_width = flow;
+        if (operator_ > operator_width) operator_width = operator_;
+    }
+    TRY(buffer_append_string(out, "ledger of this run (every row in has one fate; `made` are rows an operator adds)\n"));
+    for (uint32_t i = 0; r && i < r->ledger_count; i++) {
+        if (r->ledger[i].input | r->ledger[i].made) TRY(print_ledger_line(&r->ledger[i], flow_width, operator_width, out));
     }
     return buffer_printf(out, "  total: read %llu, written %llu, dead %llu, epochs %llu\n", (unsigned long long)s->totals.rows_in,
                          (unsigned long long)s->totals.rows_out, (unsigned long long)s->totals.rows_dead, (unsigned long long)s->totals.epochs);

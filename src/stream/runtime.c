@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // runtime.c: opening a text: plan, sources, stores (with recovery's comparison of records), targets, execution. See runtime.h.
 #include "stream/runtime.h"
-#include "sql/parser.h"
 #include "stream/settings.h"
 
 static enum status analyze(struct runtime *r, const char *text, struct diagnostics *d, struct error *e) {
@@ -10,10 +9,8 @@ static enum status analyze(struct runtime *r, const char *text, struct diagnosti
     uint32_t count = 0;
     struct analysis analysis = {.arena = &r->arena, .session = c->session, .connectors = c->connectors, .base_folder = c->base_folder,
                                 .memory = c->memory, .log = c->log, .diagnostics = d};
-    enum status status = sql_parse(&r->arena, text, strlen(text), NULL, d, &statements, &count);
-    if (status != STATUS_OK && status != STATUS_INVALID_QUERY) return error_no_memory(e);
-    TRY(settings_apply_session(c->session, statements, count, c->settings, c->setting_count, e));
-    status = analyze_pipeline(&analysis, statements, count, text, &r->pipeline);
+    TRY(settings_parse(&r->arena, c->session, text, strlen(text), c->settings, c->setting_count, d, &statements, &count, e));
+    enum status status = analyze_pipeline(&analysis, statements, count, text, &r->pipeline);
     if (status == STATUS_NO_MEMORY) return error_no_memory(e);
     if (status != STATUS_OK || d->error_count) return error_set(e, STATUS_INVALID_QUERY, NULL, "the pipeline does not check");
     if (!r->pipeline->flow_count) {

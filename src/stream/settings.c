@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // settings.c: see settings.h.
 #include "stream/settings.h"
+#include "sql/parser.h"
 #include <stdlib.h>
 #include <strings.h>
 
@@ -46,6 +47,21 @@ enum status settings_apply_session(struct session *session, struct ustatement *c
     }
     for (uint32_t i = 0; i < given_count; i++) TRY(apply_one(session, given[i].key, given[i].value, e));
     return STATUS_OK;
+}
+
+enum status settings_parse(struct arena *a, struct session *session, const char *text, size_t size_bytes, const struct setting *given, uint32_t given_count,
+                           struct diagnostics *d, struct ustatement ***out, uint32_t *count, struct error *e) {
+    struct parse_limits limits = {.zone = session->zone};
+    enum status status = sql_parse(a, text, size_bytes, &limits, d, out, count);
+    if (status != STATUS_OK && status != STATUS_INVALID_QUERY) return error_no_memory(e);
+    TRY(settings_apply_session(session, *out, *count, given, given_count, e));
+    if (session->zone == limits.zone) return STATUS_OK;
+    struct diagnostics again;  // the same errors a second time
+    limits.zone = session->zone;
+    diagnostics_init(&again, a->memory, d->source);
+    status = sql_parse(a, text, size_bytes, &limits, &again, out, count);
+    diagnostics_release(&again);
+    return status == STATUS_OK || status == STATUS_INVALID_QUERY ? STATUS_OK : error_no_memory(e);
 }
 
 const char *settings_text(const struct option_set *set, const struct stream_config *c, const char *name) {

@@ -653,6 +653,52 @@ static void test_in(void **state) {
     bench_end(&b);
 }
 
+// Refuses every allocation in turn, while binding, compiling and running: an error must come out, never a crash.
+static void test_no_memory(void **state) {
+    (void)state;
+    struct bench b;
+    bench_begin(&b);
+    struct column input[3] = {random_column(&b, &type_bigint, SHAPE_NULLS), random_column(&b, &type_tinyint, SHAPE_DICTIONARY), random_texts(&b, "ab", SHAPE_NULLS)};
+    uint32_t refused_count = 0, finished = 0;
+    for (int64_t nth = 0; nth < 400 && !finished; nth++) {
+        struct memory scarce;
+        struct arena arena;
+        memory_init(&scarce, "scarce", NULL, 0);
+        arena_init(&arena, &scarce);
+        arena.next_chunk_bytes = 256;
+        atomic_store(&scarce.fail_countdown, nth);
+        struct expr *args[3] = {expr_column(&arena, 0, &type_bigint, true), expr_column(&arena, 1, &type_tinyint, true), expr_column(&arena, 2, &type_string, true)};
+        struct expr *x = NULL, *list[3], *parts[3];
+        struct error e;
+        const struct program *p;
+        struct column out;
+        struct eval eval;
+        struct rows rows = {.indices = NULL, .count = ROWS};
+        struct span none = {0, 0};
+        enum status status = args[0] && args[1] && args[2] ? STATUS_OK : STATUS_NO_MEMORY;
+        if (status == STATUS_OK) status = function_call_named(&arena, &session, "try_mod", args, 2, none, &x, &e);
+        if (status == STATUS_OK) list[0] = x, list[1] = expr_int(&arena, 1), list[2] = expr_int(&arena, 2);
+        if (status == STATUS_OK && (!list[1] || !list[2])) status = STATUS_NO_MEMORY;
+        if (status == STATUS_OK) status = function_call_named(&arena, &session, "in", list, 3, none, &parts[0], &e);
+        if (status == STATUS_OK) parts[1] = expr_cast(&arena, x, &type_string, CAST_ANSI), parts[2] = args[2];
+        if (status == STATUS_OK && !parts[1]) status = STATUS_NO_MEMORY;
+        if (status == STATUS_OK) status = function_call_named(&arena, &session, "if", parts, 3, none, &x, &e);
+        if (status == STATUS_OK) status = program_compile(&arena, &session, &x, 1, NULL, &p, &e);
+        if (status == STATUS_OK) {
+            eval_begin(&eval, &session, &scarce, &arena, NULL, 0, ROWS);
+            status = program_run(p, input, ROWS, &rows, &eval, &out);
+        }
+        if (status == STATUS_OK) finished = 1;
+        else if (status == STATUS_NO_MEMORY) refused_count++;
+        else fail_msg("allocation %d: status %d %s", (int)nth, (int)status, e.message);
+        atomic_store(&scarce.fail_countdown, -1);
+        arena_release(&arena);
+        assert_int_equal(memory_used(&scarce), 0);
+    }
+    assert_true(finished && refused_count > 5);
+    bench_end(&b);
+}
+
 static void test_every_function_is_complete(void **state) {
     (void)state;
     uint32_t count = 0;
@@ -680,7 +726,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_arithmetic), cmocka_unit_test(test_remainder_by_constant), cmocka_unit_test(test_comparison), cmocka_unit_test(test_logic),
         cmocka_unit_test(test_fractions), cmocka_unit_test(test_strings), cmocka_unit_test(test_decimals),
         cmocka_unit_test(test_case_guards_division), cmocka_unit_test(test_and_guards), cmocka_unit_test(test_coalesce_and_try), cmocka_unit_test(test_lambda),
-        cmocka_unit_test(test_casts), cmocka_unit_test(test_facts), cmocka_unit_test(test_in), cmocka_unit_test(test_every_function_is_complete),
+        cmocka_unit_test(test_casts), cmocka_unit_test(test_facts), cmocka_unit_test(test_in), cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_every_function_is_complete),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     timezone_set_free(zones);

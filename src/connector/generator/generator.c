@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // generator.c: made-up messages with Kafka's seven columns, so that a pipeline moves to Kafka by changing one statement. Same seed, same bytes.
 #include "connector/generator/documents.h"
-#include "connector/generator/sequence.h"
+#include "connector/sequence.h"
 #include "connector/registry.h"
 
 enum { GENERATOR_BATCH = 1024, GENERATOR_SPLIT = 8192 };

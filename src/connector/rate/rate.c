@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // rate.c: Spark's rate source: timestamp TIMESTAMP, value BIGINT, counting up from 0.
-#include "connector/generator/sequence.h"
+#include "connector/sequence.h"
 #include "connector/registry.h"
 
 static const struct option rate_options[] = {

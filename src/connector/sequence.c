@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // sequence.c: see sequence.h.
-#include "connector/generator/sequence.h"
+#include "connector/sequence.h"
 #include "json/json.h"
 
 enum { TICK_US = 10000 };
