@@ -98,12 +98,21 @@ enum status golden_parse(struct arena *a, const char *text, size_t size_bytes, s
     struct line_reader r = {.text = text, .size_bytes = size_bytes};
     const char *line;
     size_t length;
+    const char *differs = NULL;
+    static const char mark[] = "# differs:";
     while (next_line(&r, &line, &length)) {
-        if (is_blank(line, length) || line[0] == '#') continue;
+        if (is_blank(line, length)) continue;
+        if (line[0] == '#') {
+            bool marks = length > sizeof mark && memcmp(line, mark, sizeof mark - 1) == 0;
+            if (marks) differs = arena_strndup(a, line + sizeof mark, length - sizeof mark);
+            continue;
+        }
         struct golden_block *b = vector_add(blocks);
         char *copy = arena_strndup(a, line, length);
         if (!b || !copy) return error_no_memory(e);
         b->line = r.number;
+        b->differs = differs;
+        differs = NULL;
         if (!read_directive(b, copy)) {
             error_set(e, STATUS_INVALID_ARGUMENT, NULL, "line %u is no directive", r.number);
             error_set_hint(e, "a block begins with pipeline, statement, push, clock, advance, query, schema or expect");

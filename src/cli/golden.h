@@ -6,6 +6,9 @@
 //     expect [TABLE] [ordered] | expect error CONDITION [SQLSTATE]
 //     body lines, until a blank line
 //
+// A comment `# differs: REASON` right above a query or statement says that leat's answer differs on purpose: what is expected of it counts
+// as skipped when it fails, and as a failure when it holds (the mark is out of date).
+//
 // A block keeps its place in the file, so that --update can write another body there.
 #pragma once
 #include "base/arena.h"
@@ -18,6 +21,7 @@ enum golden_kind {
 struct golden_block {
     enum golden_kind kind;
     uint32_t line;             // of the directive, from 1
+    const char *differs;       // the reason; NULL: no mark
     const char *argument;      // of pipeline, push, clock, advance; table of expect (NULL: the last query)
     bool ordered;
     const char *condition;     // expect error; NULL sqlstate: any

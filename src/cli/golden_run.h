@@ -7,7 +7,7 @@
 #include "connector/memory/memory.h"
 
 struct golden_totals {
-    uint32_t passed, failed;
+    uint32_t passed, failed, skipped;
 };
 
 struct golden_replacement {
@@ -38,7 +38,9 @@ struct golden_run {
     struct error query_error;     // of the last statement or query; condition "" if none
     bool query_failed;
     struct vector replacements;   // of struct golden_replacement, ascending
-    uint32_t passed, failed;
+    uint32_t passed, failed, skipped;
+    const char *differs;          // mark of the query or statement that runs
+    bool mark_used;               // something about it did differ
 };
 
 void golden_run_init(struct golden_run *r, struct host *h, struct arena *a, const char *path, uint32_t threads, bool quiet);

@@ -67,6 +67,7 @@ static enum status run_file(struct host *h, const struct test_options *o, const 
     if (status == STATUS_OK && o->update && run.replacements.count) status = update_file(h, path, &text, &run, e);
     totals->passed += run.passed;
     totals->failed += run.failed;
+    totals->skipped += run.skipped;
     golden_run_release(&run);
     vector_release(&blocks);
     arena_release(&a);
@@ -104,7 +105,7 @@ static int test_main(struct host *h, int argc, char **argv) {
         print_error(h, &e);
         totals.failed++;
     }
-    if (code == EXIT_OK) printf("%u passed, %u failed\n", totals.passed, totals.failed);
+    if (code == EXIT_OK) printf("%u passed, %u failed, %u skipped\n", totals.passed, totals.failed, totals.skipped);
     if (code == EXIT_OK && !totals.passed && !totals.failed) {
         fputs("leat test: the files expect nothing: that is no test\n", stderr);
         totals.failed++;
