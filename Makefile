@@ -1,41 +1,132 @@
 # SPDX-License-Identifier: Apache-2.0
-# leat: make demo | make test | make check | make | make install. Nothing but `make deps` (and what calls it) installs anything.
+# leat: `make help` lists what there is. Only `deps` and what calls it (demo, test) install anything; `make` alone never does.
+#
+#     BUILD=folder   where everything made goes (default build)      CC=gcc|clang      WERROR=1   warnings are errors
+#     SANITIZE=address,undefined    OPTIMIZE=-O1                      each set of flags wants a BUILD of its own
 SHELL := /bin/bash
 BUILD ?= build
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 SANITIZE ?=
+OPTIMIZE ?= -O2
 PREFIX ?= /usr/local
 VERSION := 0.1.0
+JOBS := $(shell nproc 2>/dev/null || echo 2)
 
-WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings -Wimplicit-fallthrough
-OPTIMIZE ?= -O2
-HARDEN = -fstack-protector-strong -fPIE $(if $(SANITIZE),,$(if $(filter -O0,$(OPTIMIZE)),,-D_FORTIFY_SOURCE=2))
-CFLAGS_ALL = -std=gnu11 -g $(OPTIMIZE) $(WARNINGS) $(if $(WERROR),-Werror) $(HARDEN) -fno-math-errno -ffp-contract=off -pthread -Isrc -D_GNU_SOURCE \
-             -DLEAT_VERSION='"$(VERSION)"' -DPCRE2_CODE_UNIT_WIDTH=8 $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer) $(CFLAGS)
-LIBS = -lsqlite3 -lpcre2-8 -lutf8proc -lxxhash -lcrypto -ledit -lm -ldl
-LINK = -pthread -pie -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
+# What `make demo` and `make` need, and what the tests need on top. Debian's names.
+PACKAGES := gcc libc6-dev make pkg-config libsqlite3-dev sqlite3 libpcre2-dev libutf8proc-dev libxxhash-dev libssl-dev libedit-dev tzdata
+PACKAGES_TEST := python3 libcmocka-dev clang libclang-rt-14-dev git
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings -Wimplicit-fallthrough
+LIBS := -lsqlite3 -lpcre2-8 -lutf8proc -lxxhash -lcrypto -ledit -lm -ldl
+
+# HARDEN_COMPILE and HARDEN_LINK: what this compiler takes, asked once per build folder.
+CONFIG := $(BUILD)/config-$(notdir $(CC)).mk
+-include $(CONFIG)
+FORTIFY := $(if $(SANITIZE)$(filter -O0,$(OPTIMIZE)),,$(HARDEN_FORTIFY))
+COMPILE = $(CC) -std=gnu11 -g $(OPTIMIZE) $(WARNINGS) $(HARDEN_COMPILE) $(FORTIFY) -fno-math-errno -ffp-contract=off -pthread -Isrc -D_GNU_SOURCE \
+          -DLEAT_VERSION='"$(VERSION)"' -DPCRE2_CODE_UNIT_WIDTH=8 $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer \
+          $(if $(findstring undefined,$(SANITIZE)),-fno-sanitize-recover=undefined)) $(CFLAGS)
+STRICT = $(if $(WERROR),-Werror)
+LINK = $(CC) -pthread $(HARDEN_LINK) $(if $(SANITIZE),-fsanitize=$(subst fuzzer-no-link,,$(SANITIZE))) $(LDFLAGS)
 
 SOURCES := $(sort $(shell find src -name '*.c'))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 LIBRARY_OBJECTS := $(filter-out $(BUILD)/obj/cli/main.o,$(OBJECTS))
+UNIT_TESTS := $(patsubst test/unit/%.c,$(BUILD)/test/%,$(sort $(wildcard test/unit/*_test.c)))
+FUZZERS := $(patsubst test/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard test/fuzz/fuzz_*.c)))
 
 all: $(BUILD)/leat
 
-$(BUILD)/leat: $(OBJECTS)
-	$(CC) $(LINK) -o $@ $^ $(LIBS)
+$(CONFIG):
+	@command -v $(CC) >/dev/null || exit 0; mkdir -p $(@D); \
+	takes() { printf '#include <string.h>\nint main(void) { return 0; }\n' | $(CC) -O2 -Werror "$$@" -x c - -o $(@D)/probe.$$$$ 2>/dev/null; local r=$$?; rm -f $(@D)/probe.$$$$; return $$r; }; \
+	keep() { local out=; for f in "$$@"; do takes $$f && out+=" $$f"; done; echo "$$out"; }; \
+	fortify=; takes -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 && fortify='-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3'; \
+	{ echo "HARDEN_COMPILE :=$$(keep -fPIE -fstack-protector-strong -fstack-clash-protection)"; echo "HARDEN_FORTIFY := $$fortify"; \
+	  echo "HARDEN_LINK :=$$(keep -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)"; } >$@.part; mv $@.part $@
 
-$(BUILD)/obj/%.o: src/%.c Makefile
+# Written anew only when the flags change, so that everything is built anew only then.
+FLAGS_FILE := $(BUILD)/flags
+ifneq ($(HARDEN_LINK),)
+$(shell mkdir -p $(BUILD); printf '%s\n' '$(subst ','\'',$(COMPILE) $(LINK))' >$(FLAGS_FILE).part.$$$$; \
+        cmp -s $(FLAGS_FILE).part.$$$$ $(FLAGS_FILE) && rm -f $(FLAGS_FILE).part.$$$$ || mv $(FLAGS_FILE).part.$$$$ $(FLAGS_FILE))
+endif
+$(FLAGS_FILE): ;
+
+$(BUILD)/leat: $(OBJECTS) $(FLAGS_FILE)
+	$(LINK) -o $@ $(OBJECTS) $(LIBS)
+
+$(BUILD)/obj/%.o: src/%.c $(FLAGS_FILE)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -include src/base/banned.h -MMD -MP -c -o $@ $<
+	$(COMPILE) $(STRICT) -include src/base/banned.h -MMD -MP -c -o $@ $<
 
 # Everything but main, for unit tests and fuzzers.
 $(BUILD)/libleat.a: $(LIBRARY_OBJECTS)
 	@rm -f $@
 	ar rcs $@ $^
 
--include $(OBJECTS:.o=.d)
+# cmocka.h needs setjmp, so banned.h is not for tests.
+$(BUILD)/test/%: test/unit/%.c $(BUILD)/libleat.a
+	@mkdir -p $(@D)
+	$(COMPILE) $(STRICT) -Itest/unit -MMD -MP -MF $@.d -o $@ $< $(LDFLAGS) $(BUILD)/libleat.a -lcmocka $(LIBS)
+
+$(BUILD)/fuzz/%: test/fuzz/%.c $(BUILD)/libleat.a
+	@mkdir -p $(@D)
+	$(subst fuzzer-no-link,fuzzer,$(COMPILE)) $(STRICT) -MMD -MP -MF $@.d -o $@ $< $(LDFLAGS) $(BUILD)/libleat.a $(LIBS)
+
+# Prints a golden test with the example of every function.
+$(BUILD)/function_examples: test/functions/function_examples.c $(BUILD)/libleat.a
+	$(COMPILE) $(STRICT) -MMD -MP -MF $@.d -o $@ $< $(LDFLAGS) $(BUILD)/libleat.a $(LIBS)
+
+-include $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(FUZZERS:=.d) $(BUILD)/function_examples.d
+
+library: $(BUILD)/libleat.a
+unit: $(UNIT_TESTS)
+fuzzers: $(FUZZERS)
+
+deps:
+	@tools/deps.sh $(PACKAGES)
+deps-test:
+	@tools/deps.sh $(PACKAGES) $(PACKAGES_TEST)
+
+demo: deps
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all
+	@LEAT=$(BUILD)/leat tools/demo.sh $(ROWS)
+
+check: deps-test
+	@python3 test/run.py check
+test: deps-test
+	@python3 test/run.py test
+long: deps-test
+	@python3 test/run.py long
+tidy:
+	@python3 tools/tidy.py
+bench: deps
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all
+	@LEAT=$(abspath $(BUILD))/leat bench/run.sh
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/leat
+	install -m 755 -s $(BUILD)/leat $(DESTDIR)$(PREFIX)/bin/leat
+	install -m 644 LICENSE NOTICE $(DESTDIR)$(PREFIX)/share/doc/leat
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all clean
+help:
+	@printf '%s\n' \
+	'make               build $(BUILD)/leat; installs nothing' \
+	'make demo          users, live, until Ctrl-C; make demo ROWS=100000 as fast as it can' \
+	'make deps          install what is missing to build (Debian packages, root or sudo)' \
+	'make check         unit and golden tests, under a minute' \
+	'make test          everything: sanitizers, kills, fuzzing, style; closes with one line of counts' \
+	'make long          the same, with kills and fuzzing for an hour' \
+	'make bench         the benchmarks' \
+	'make tidy          style and structure' \
+	'make install       PREFIX=$(PREFIX) DESTDIR=' \
+	'make clean'
+
+.PHONY: all library unit fuzzers deps deps-test demo check test long tidy bench install clean help
+.DELETE_ON_ERROR:

@@ -3,13 +3,12 @@
 --     make demo              2,000 users a second until Ctrl-C
 --     make demo ROWS=100000  as fast as it can, then stops
 --
--- The source is a generator with Kafka's seven columns. To read a real topic, change this one statement to
---     CREATE TABLE messages USING kafka OPTIONS ('kafka.bootstrap.servers' 'localhost:9092', subscribe 'users', startingOffsets 'earliest');
+-- rate: messages a second, 0: as fast as they are read. rows: messages in all, -1: no end. junk: the share of broken messages.
+SET rate = 2000;
+SET rows = -1;
+SET junk = 0.001;
 
-SET rate = 2000;   -- messages a second; 0: as fast as they are read
-SET rows = -1;     -- messages in all; -1: no end
-SET junk = 0.001;  -- share of broken messages
-
+-- A generator, with the seven columns of a Kafka table (key, value, topic, partition, offset, timestamp, timestampType).
 CREATE TABLE messages USING generator
 OPTIONS (kind 'users', seed '42', partitions '2', junk '${junk}', rowsPerSecond '${rate}', numRows '${rows}');
 

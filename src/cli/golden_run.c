@@ -15,7 +15,9 @@ static const int64_t first_clock_us = INT64_C(1704067200000000);  // 2024-01-01 
 void golden_run_init(struct golden_run *r, struct host *h, struct arena *a, const char *path, uint32_t threads, bool quiet) {
     *r = (struct golden_run){.host = h, .arena = a, .path = path, .threads = threads, .quiet = quiet};
     h->clock = (struct clock){.is_virtual = true, .virtual_us = first_clock_us};
-    h->session.zone = &timezone_utc;
+    const struct timezone *utc = h->session.zones ? timezone_find(h->session.zones, "UTC", 3) : NULL;
+    h->session.zone = utc ? utc : &timezone_utc;
+    h->session.map_keys_last_win = false;
     memory_hub_init(&r->hub, &h->memory);
     buffer_init(&r->pipeline_text, &h->memory);
     diagnostics_init(&r->diagnostics, &h->memory, &r->text);

@@ -31,7 +31,8 @@ static void host_init(struct host *h) {
     h->log = (struct log){.level = LOG_INFO, .fd = STDERR_FILENO, .colour = !plain && isatty(STDERR_FILENO)};
     h->colour = !plain && isatty(STDOUT_FILENO);
     h->session.zones = timezone_set_new(&h->memory);
-    h->session.zone = &timezone_utc;
+    const struct timezone *utc = h->session.zones ? timezone_find(h->session.zones, "UTC", 3) : NULL;
+    h->session.zone = utc ? utc : &timezone_utc;  // one of the set: timestamps that name a zone find it through this
     h->session.clock = &h->clock;
 }
 

@@ -4,7 +4,6 @@
 #include "base/files.h"
 #include "exec/exec.h"
 #include "expr/aggregate.h"
-#include "stream/folder.h"
 #include "stream/settings.h"
 #include <stdio.h>
 #include <strings.h>
@@ -26,12 +25,12 @@ enum status sql_session_reload(struct sql_session *s, struct error *e) {
 
 void sql_session_close(struct sql_session *s) { catalog_reader_close(s->reader); }
 
-static struct analysis analysis_of(struct sql_session *s, struct diagnostics *d) {
+struct analysis session_analysis(struct sql_session *s, struct diagnostics *d) {
     return (struct analysis){.arena = s->arena, .session = &s->host->session, .connectors = &all_connectors, .catalog = &s->catalog,
                              .base_folder = s->base_folder, .memory = &s->host->memory, .log = &s->host->log, .diagnostics = d};
 }
 
-static struct query_run query_run_of(struct sql_session *s) {
+struct query_run session_query_run(struct sql_session *s) {
     return (struct query_run){.session = &s->host->session, .memory = &s->host->memory, .state_memory = &s->host->memory, .log = &s->host->log,
                               .base_folder = s->base_folder, .worker_count = 1, .interrupted = s->interrupted};
 }
@@ -46,8 +45,8 @@ static enum status take_batch(void *context, struct batch *b) {
 }
 
 static enum status run_query(struct sql_session *s, const struct uquery *query, struct diagnostics *d, struct error *e) {
-    struct analysis analysis = analysis_of(s, d);
-    struct query_run run = query_run_of(s);
+    struct analysis analysis = session_analysis(s, d);
+    struct query_run run = session_query_run(s);
     struct plan_node *root;
     size_t errors = d->error_count;
     enum status status = analyze_query(&analysis, s->scope, query, &root);
@@ -70,7 +69,7 @@ static enum status print_text_rows(struct sql_session *s, const char *text) {
 }
 
 static enum status explain(struct sql_session *s, const struct ustatement *statement, struct diagnostics *d, struct error *e) {
-    struct analysis analysis = analysis_of(s, d);
+    struct analysis analysis = session_analysis(s, d);
     const struct ustatement *inner = statement->explained;
     const struct uquery *query = inner ? inner->query : statement->query;
     struct plan_node *root;
@@ -89,14 +88,14 @@ static enum status explain(struct sql_session *s, const struct ustatement *state
     return status;
 }
 
-static struct dataset *find_table(struct sql_session *s, const char *name) {
+struct dataset *session_table(struct sql_session *s, const char *name) {
     for (uint32_t i = 0; s->scope && i < s->scope->dataset_count; i++) {
         if (strcasecmp(s->scope->datasets[i]->name, name) == 0) return s->scope->datasets[i];
     }
     return s->catalog.find(s->catalog.context, s->arena, name);
 }
 
-static enum status unknown_table(const char *name, struct error *e) {
+enum status session_unknown_table(const char *name, struct error *e) {
     error_set(e, STATUS_INVALID_QUERY, "TABLE_OR_VIEW_NOT_FOUND", "there is no table `%s`", name);
     error_set_hint(e, "SHOW TABLES lists them; --data DIR says where the catalog is");
     return STATUS_INVALID_QUERY;
@@ -104,8 +103,8 @@ static enum status unknown_table(const char *name, struct error *e) {
 
 static enum status describe(struct sql_session *s, const struct ustatement *statement, struct error *e) {
     const char *name = statement->name.part_count ? statement->name.parts[statement->name.part_count - 1] : "";
-    const struct dataset *t = find_table(s, name);
-    if (!t || !t->schema) return unknown_table(name, e);
+    const struct dataset *t = session_table(s, name);
+    if (!t || !t->schema) return session_unknown_table(name, e);
     for (uint32_t i = 0; i < t->schema->field_count; i++) {
         const char *type = type_name(s->arena, t->schema->fields[i].type);
         printf("%-24s %s\n", t->schema->fields[i].name, type ? type : "?");
@@ -133,119 +132,20 @@ static enum status show_functions(void) {
     return STATUS_OK;
 }
 
-// ---- writing into the catalog ----
-
-static enum status open_catalog_store(struct sql_session *s, struct folder *folder, struct store **out, struct sink_record *record, struct error *e) {
-    const char *data = s->data_folder ? s->data_folder : "leat-data";
-    struct sink_request request = {.table_name = "leat_catalog", .schema = &type_null, .data_folder = data, .base_folder = s->base_folder,
-                                   .session = &s->host->session, .memory = &s->host->memory, .log = &s->host->log};
-    bool found;
-    TRY(folder_open(folder, data, e));
-    s->data_folder = data;
-    static const uint8_t by_hand[16] = {0};  // rows typed in belong to no pipeline
-    memset(record, 0, sizeof *record);
-    enum status status = sqlite_sink_class.store_open(&request, by_hand, out, &found, record, e);
-    if (status == STATUS_OK) status = catalog_prepare(*out, e);
-    if (status != STATUS_OK) folder_close(folder);
-    record->epoch++;
-    return status;
-}
-
-static enum status create_table(struct sql_session *s, const struct ustatement *statement, struct error *e) {
-    const char *name = statement->name.parts[statement->name.part_count - 1];
-    struct field *fields = arena_alloc_array(s->arena, statement->column_count + 1, sizeof *fields);
-    if (!fields) return error_no_memory(e);
-    if (find_table(s, name)) return error_set(e, STATUS_INVALID_QUERY, "TABLE_OR_VIEW_ALREADY_EXISTS", "there is a table `%s` already", name);
-    for (uint32_t i = 0; i < statement->column_count; i++) {
-        fields[i] = (struct field){.name = statement->columns[i].name, .type = statement->columns[i].type, .nullable = !statement->columns[i].not_null};
-    }
-    const struct type *schema = type_struct(s->arena, fields, statement->column_count);
-    struct folder folder;
-    struct store *store = NULL;
-    struct sink *sink = NULL;
-    struct sink_record record;
-    bool is_empty;
-    TRY(open_catalog_store(s, &folder, &store, &record, e));
-    struct sink_request request = {.table_name = name, .flow_name = name, .schema = schema, .data_folder = s->data_folder, .base_folder = s->base_folder,
-                                   .session = &s->host->session, .memory = &s->host->memory, .log = &s->host->log};
-    enum status status = schema ? sqlite_sink_class.sink_open(store, &request, &sink, &is_empty, e) : error_no_memory(e);
-    if (status == STATUS_OK) status = catalog_describe(store, name, "table", schema, statement->text, e);
-    if (sink) sqlite_sink_class.sink_close(sink);
-    sqlite_sink_class.store_close(store);
-    folder_close(&folder);
-    return status == STATUS_OK ? sql_session_reload(s, e) : status;
-}
-
-struct insert_run {
-    struct sink *sink;
-    struct error *error;
-    uint64_t row_count;
-};
-static enum status refuse_insert(void *context, const struct batch *b, uint32_t row, const char *condition, const char *message) {
-    (void)b, (void)row;
-    return error_set(((struct insert_run *)context)->error, STATUS_DATA, condition, "%s", message);
-}
-static enum status insert_batch(void *context, struct batch *b) {
-    struct insert_run *r = context;
-    r->row_count += b->selected_count;
-    return r->sink->class->write(r->sink, 0, b, refuse_insert, r, r->error);
-}
-
-static enum status insert_rows(struct sql_session *s, const struct dataset *t, struct plan_node *root, struct error *e) {
-    struct folder folder;
-    struct store *store = NULL;
-    struct sink_record record;
-    struct query_run run = query_run_of(s);
-    bool is_empty;
-    TRY(open_catalog_store(s, &folder, &store, &record, e));
-    struct sink_request request = {.table_name = t->name, .flow_name = t->name, .schema = t->schema, .data_folder = s->data_folder, .base_folder = s->base_folder,
-                                   .session = &s->host->session, .memory = &s->host->memory, .log = &s->host->log};
-    struct insert_run insert = {.error = e};
-    enum status status = sqlite_sink_class.sink_open(store, &request, &insert.sink, &is_empty, e);
-    if (status == STATUS_OK) status = sqlite_sink_class.begin(store, record.epoch, e);
-    if (status == STATUS_OK) status = query_execute(&run, root, insert_batch, &insert, e);
-    if (status == STATUS_OK) status = sqlite_sink_class.commit(store, &record, e);
-    struct error ignored;
-    if (status != STATUS_OK) (void)!sqlite_sink_class.abort(store, &ignored);
-    if (insert.sink) sqlite_sink_class.sink_close(insert.sink);
-    sqlite_sink_class.store_close(store);
-    folder_close(&folder);
-    if (status == STATUS_OK) fprintf(stderr, "%llu row%s\n", (unsigned long long)insert.row_count, insert.row_count == 1 ? "" : "s");
-    return status;
-}
-
-static enum status insert(struct sql_session *s, const struct ustatement *statement, struct diagnostics *d, struct error *e) {
-    const char *name = statement->target.parts[statement->target.part_count - 1];
-    const struct dataset *t = s->catalog.find(s->catalog.context, s->arena, name);
-    if (!t) return unknown_table(name, e);
-    pid_t owner = s->data_folder ? folder_owner(s->data_folder) : 0;
-    if (owner) {
-        error_set(e, STATUS_CONFLICT, "LEAT_FOLDER_IN_USE", "a pipeline (pid %d) runs on `%s`, and it is the only writer of its catalog", (int)owner, s->data_folder);
-        error_set_hint(e, "stop it first, or feed it through one of its sources");
-        return STATUS_CONFLICT;
-    }
-    struct analysis analysis = analysis_of(s, d);
-    struct plan_node *root;
-    size_t errors = d->error_count;
-    enum status status = analyze_insert(&analysis, s->scope, statement, t, &root);
-    if (d->error_count > errors) return STATUS_OK;
-    TRY(status);
-    return insert_rows(s, t, root, e);
-}
-
 static enum status run_statement(struct sql_session *s, struct ustatement *statement, struct diagnostics *d, struct error *e) {
-    struct analysis analysis = analysis_of(s, d);
+    struct analysis analysis = session_analysis(s, d);
     switch (statement->kind) {
     case USTATEMENT_QUERY: return run_query(s, statement->query, d, e);
     case USTATEMENT_EXPLAIN: return explain(s, statement, d, e);
     case USTATEMENT_DESCRIBE: return describe(s, statement, e);
     case USTATEMENT_SHOW_TABLES: return show_tables(s);
     case USTATEMENT_SHOW_FUNCTIONS: return show_functions();
-    case USTATEMENT_INSERT: return insert(s, statement, d, e);
+    case USTATEMENT_INSERT: return session_insert(s, statement, d, e);
+    case USTATEMENT_DROP: return session_drop(s, statement, e);
     case USTATEMENT_SET: return settings_apply_session(&s->host->session, &statement, 1, NULL, 0, e);
     case USTATEMENT_USE: return STATUS_OK;
     case USTATEMENT_CREATE_TABLE:
-        if (!statement->provider && statement->column_count) return create_table(s, statement, e);
+        if (!statement->provider) return session_create_table(s, statement, d, e);
         break;
     case USTATEMENT_CREATE_VIEW: break;
     default:

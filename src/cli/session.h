@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/result.h"
 #include "connector/sqlite/catalog.h"
+#include "exec/exec.h"
 
 struct sql_session {
     struct host *host;
@@ -33,3 +34,12 @@ void sql_session_close(struct sql_session *s);
 // A text that is no file, substituted like one.
 enum status sql_text_prepare(struct host *h, struct arena *a, const char *text, const char *name, const struct settings *given, struct sql_file *out,
                              struct diagnostics *d, struct error *e) WARN_UNUSED;
+
+// What the parts of a session share (session.c, session_write.c).
+struct analysis session_analysis(struct sql_session *s, struct diagnostics *d);
+struct query_run session_query_run(struct sql_session *s);
+struct dataset *session_table(struct sql_session *s, const char *name);  // NULL if there is none
+enum status session_unknown_table(const char *name, struct error *e);
+enum status session_create_table(struct sql_session *s, const struct ustatement *statement, struct diagnostics *d, struct error *e) WARN_UNUSED;
+enum status session_insert(struct sql_session *s, const struct ustatement *statement, struct diagnostics *d, struct error *e) WARN_UNUSED;
+enum status session_drop(struct sql_session *s, const struct ustatement *statement, struct error *e) WARN_UNUSED;

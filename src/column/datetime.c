@@ -51,6 +51,7 @@ enum segment { YEAR, MONTH, DAY, HOUR, MINUTE, SECOND, FRACTION, SEGMENT_COUNT }
 struct parsed {
     int64_t values[SEGMENT_COUNT];
     bool negative_year;
+    bool time_only;         // no date: 12:34:56, T12:34
     const char *zone_name;  // NULL: none
     size_t zone_bytes;
 };
@@ -79,7 +80,9 @@ static bool take_apart(const char *s, size_t size_bytes, struct parsed *p) {
     if (size_bytes == 0) return false;
     p->negative_year = *s == '-';
     if (*s == '-' || *s == '+') s++;
-    enum segment segment = YEAR;
+    p->time_only = *s == 'T' || (end - s > 2 && (s[1] == ':' || s[2] == ':'));
+    if (*s == 'T') s++;
+    enum segment segment = p->time_only ? HOUR : YEAR;
     int64_t value = 0;
     unsigned digits = 0;
     for (; s < end; s++) {
@@ -120,7 +123,7 @@ static bool wall_time(const struct parsed *p, int64_t *us) {
 
 bool parse_timestamp_ntz(const char *s, size_t size_bytes, int64_t *us) {
     struct parsed p;
-    if (!take_apart(s, size_bytes, &p) || !wall_time(&p, us)) return false;
+    if (!take_apart(s, size_bytes, &p) || p.time_only || !wall_time(&p, us)) return false;
     if (!p.zone_name) return true;
     // The zone is read over, but it must look like one.
     trim(&p.zone_name, &p.zone_bytes);
@@ -134,17 +137,17 @@ bool parse_timestamp_ntz(const char *s, size_t size_bytes, int64_t *us) {
     return p.zone_bytes > 1;
 }
 
-bool parse_timestamp(const char *s, size_t size_bytes, const struct timezone *zone, int64_t *us) {
-    struct parsed p;
+// The instant of what was taken apart.
+static bool instant_of(struct parsed *p, const struct timezone *zone, int64_t *us) {
     int64_t wall_us;
-    if (!take_apart(s, size_bytes, &p) || !wall_time(&p, &wall_us)) return false;
+    if (!wall_time(p, &wall_us)) return false;
     int32_t seconds;
-    if (p.zone_name) {
-        trim(&p.zone_name, &p.zone_bytes);
-        if (timezone_fixed_offset(p.zone_name, p.zone_bytes, &seconds)) {
+    if (p->zone_name) {
+        trim(&p->zone_name, &p->zone_bytes);
+        if (timezone_fixed_offset(p->zone_name, p->zone_bytes, &seconds)) {
             return !__builtin_sub_overflow(wall_us, seconds * US_PER_SECOND, us);
         }
-        zone = zone ? timezone_sibling(zone, p.zone_name, p.zone_bytes) : NULL;
+        zone = zone ? timezone_sibling(zone, p->zone_name, p->zone_bytes) : NULL;
         if (!zone) return false;
     }
     // Near the ends of the range the shift to UTC could overflow: no zone is further than a day from it.
@@ -153,6 +156,22 @@ bool parse_timestamp(const char *s, size_t size_bytes, const struct timezone *zo
     }
     *us = zone ? timezone_to_utc(zone, wall_us) : wall_us;
     return true;
+}
+
+bool parse_timestamp(const char *s, size_t size_bytes, const struct timezone *zone, int64_t *us) {
+    struct parsed p;
+    return take_apart(s, size_bytes, &p) && !p.time_only && instant_of(&p, zone, us);
+}
+
+bool parse_time_today(const char *s, size_t size_bytes, const struct timezone *zone, int64_t now_us, int64_t *us) {
+    struct parsed p;
+    if (!take_apart(s, size_bytes, &p) || !p.time_only) return false;
+    struct civil today = civil_from_days(floor_div(timezone_to_wall(zone, now_us), US_PER_DAY));
+    p.values[YEAR] = today.year;
+    p.values[MONTH] = today.month;
+    p.values[DAY] = today.day;
+    p.negative_year = false;
+    return instant_of(&p, zone, us);
 }
 
 bool parse_date(const char *s, size_t size_bytes, int32_t *days) {

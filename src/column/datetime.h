@@ -27,6 +27,8 @@ static inline int64_t floor_mod(int64_t a, int64_t b) { return a % b + ((a % b !
 // fraction digits (cut to µs). False: not a date. Words "now", "today"… are not accepted, as in Spark 4 casts.
 bool parse_date(const char *s, size_t size_bytes, int32_t *days);
 bool parse_timestamp(const char *s, size_t size_bytes, const struct timezone *zone, int64_t *us);
+// A time of day alone ("12:34:56", "T12:34 Europe/Paris"): of the day that now_us lies in. The other functions refuse it.
+bool parse_time_today(const char *s, size_t size_bytes, const struct timezone *zone, int64_t now_us, int64_t *us);
 bool parse_timestamp_ntz(const char *s, size_t size_bytes, int64_t *us);
 
 // At most 40 bytes each, no NUL; returns the length. Trailing zeros of the fraction are dropped, as CAST to STRING does.

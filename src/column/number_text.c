@@ -1,27 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// number_text.c: shortest printing and correct reading of numbers.
+// number_text.c: printing and correct reading of numbers.
 //
-// Printing looks for the fewest digits that read back the same value, nearest to it if several do. Nearly every number that people
-// store has a short decimal form: r / 10^k with r of at most 15 digits is tried first, where one division of two exact doubles
-// proves that it reads back. What is left takes the C library's 15, 16 or 17 digits. A decimal of up to 15 digits survives the way
-// into a double and back, so that stripping the zeros of the 15-digit form cannot miss a shorter one; below the normal range that
-// does not hold, and lengths are tried from two up (two, as Java prints one digit on either side of the point).
+// Nearly every number that people store has a short decimal form: r / 10^k with r of at most 15 digits is tried first, where one
+// division of two exact doubles proves that it reads back. Those digits are the shortest, and Java prints the shortest of so few (but
+// for powers of two, whose neighbours it takes for nearer than they are). What is left goes through java_digits.c.
 //
 // The library's routines see "12345e-4", never a decimal point: which character that is depends on the process's locale.
 #include "column/number_text.h"
-#include <float.h>
+#include "column/java_digits.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-// Digits d1 d2 … dn of a positive number d1.d2…dn × 10^exponent.
-struct digits {
-    char text[24];
-    int count;
-    int exponent;
-};
 
 enum { EXACT_POWERS = 23, SIGNIFICANT_DIGITS = 800, EXPONENT_LIMIT = 100000 };
 
@@ -52,9 +43,14 @@ static void digits_of_integer(uint64_t integer, int fraction_digits, struct digi
     strip_zeros(out);
 }
 
+static bool is_power_of_two(double value) {
+    int exponent;
+    return frexp(value, &exponent) == 0.5;
+}
+
 // True if the value (positive, finite) is r / 10^k for a small r: then those are its shortest digits.
 static bool short_decimal(double value, struct digits *out) {
-    if (value >= 1e15 || value < 1e-7) return false;
+    if (value >= 1e15 || value < 1e-7 || is_power_of_two(value)) return false;
     for (int k = 0; k < 18; k++) {
         double scaled = rint(value * powers_of_ten[k]);
         if (scaled >= 1e15) return false;
@@ -64,35 +60,6 @@ static bool short_decimal(double value, struct digits *out) {
         }
     }
     return false;
-}
-
-// The digits of "d.ddde±xx", whatever stands for the point.
-static void read_scientific(const char *text, struct digits *out) {
-    out->count = 0;
-    for (; *text && *text != 'e'; text++) {
-        if (*text >= '0' && *text <= '9' && out->count < (int)sizeof out->text) out->text[out->count++] = *text;
-    }
-    out->exponent = *text ? (int)strtol(text + 1, NULL, 10) : 0;
-}
-
-static bool digits_read_back(const struct digits *d, double value, bool is_float) {
-    char text[48];
-    memcpy(text, d->text, (size_t)d->count);
-    snprintf(text + d->count, sizeof text - (size_t)d->count, "e%d", d->exponent - (d->count - 1));
-    return is_float ? strtof(text, NULL) == (float)value : strtod(text, NULL) == value;
-}
-
-static void shortest_digits(double value, bool is_float, struct digits *out) {
-    int most = is_float ? FLT_DECIMAL_DIG : DBL_DECIMAL_DIG;
-    bool is_normal = value >= (is_float ? (double)FLT_MIN : DBL_MIN);
-    int count = !is_normal ? 2 : is_float ? FLT_DIG : DBL_DIG;
-    for (; count <= most; count++) {
-        char text[48];
-        snprintf(text, sizeof text, "%.*e", count - 1, value);
-        read_scientific(text, out);
-        if (count == most || digits_read_back(out, value, is_float)) break;
-    }
-    strip_zeros(out);
 }
 
 // Java's layout: plain from 10^-3 up to 10^7, else one digit before the point and E.
@@ -136,7 +103,7 @@ static size_t print_number(double value, bool is_float, char *out) {
     struct digits d;
     // A float's exact value has more digits than its shortest form: the quick way is right only where it is an integer.
     bool quick = is_float ? magnitude < 16777216 && rint(magnitude) == magnitude && short_decimal(magnitude, &d) : short_decimal(magnitude, &d);
-    if (!quick) shortest_digits(magnitude, is_float, &d);
+    if (!quick) java_digits(magnitude, is_float, &d);
     return lay_out(&d, negative, out);
 }
 

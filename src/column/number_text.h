@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// number_text.h: numbers as Java prints and reads them, which is what Spark shows: 1.0E7, 1.0E-4, 0.001, -0.0, NaN, Infinity;
-// the shortest digits that read back the same value.
+// number_text.h: numbers as Java prints and reads them, which is what Spark shows: 1.0E7, 1.0E-4, 0.001, -0.0, NaN, Infinity. Digits
+// are those of Java 17, which Spark 4 runs on: they read back the same value, and are nearly always the fewest that do.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
 
 enum { TICK_US = 10000 };
 
-void sequence_open(struct sequence *q, uint32_t partitions, int64_t rows_per_second, int64_t row_limit) {
-    *q = (struct sequence){.partitions = partitions, .rows_per_second = rows_per_second, .row_limit = row_limit, .opened_us = clock_monotonic_us(), .first_row = -1};
+void sequence_open(struct sequence *q, uint32_t partitions, int64_t rows_per_second, int64_t row_limit, int64_t row_bytes) {
+    *q = (struct sequence){.partitions = partitions, .rows_per_second = rows_per_second, .row_limit = row_limit, .row_bytes = row_bytes, .opened_us = clock_monotonic_us(), .first_row = -1};
 }
 
 enum status sequence_start(const struct sequence *q, struct arena *a, struct positions *out, struct error *e) {
@@ -51,7 +51,8 @@ enum status sequence_latest(struct sequence *q, const struct source_request *r, 
     if (!q->stamp_us) q->stamp_us = clock_now_us(r->session->clock) - (q->rows_per_second ? reached * 1000000 / q->rows_per_second : 0);
     bool limited = q->row_limit >= 0 && due >= q->row_limit;
     if (limited) due = q->row_limit;
-    int64_t share = budget->row_count / q->partitions > 0 ? budget->row_count / q->partitions : 1;
+    int64_t rows = budget->row_count < budget->size_bytes / q->row_bytes ? budget->row_count : budget->size_bytes / q->row_bytes;
+    int64_t share = rows / q->partitions > 0 ? rows / q->partitions : 1;
     if (!r->streaming) share = INT64_MAX / 4;
     *out = (struct ranges){.items = arena_alloc_array(a, q->partitions, sizeof *out->items)};
     if (!out->items) return error_no_memory(e);

@@ -12,12 +12,13 @@ struct sequence {
     uint32_t partitions;
     int64_t rows_per_second;     // 0: as fast as they are asked for
     int64_t row_limit;           // -1: none
+    int64_t row_bytes;           // about, of one row: for the epoch's budget in bytes
     int64_t opened_us;           // monotonic
     int64_t first_row;           // rows that were there when it opened; -1: not asked yet
     int64_t stamp_us;            // time of row 0
 };
 
-void sequence_open(struct sequence *q, uint32_t partitions, int64_t rows_per_second, int64_t row_limit);
+void sequence_open(struct sequence *q, uint32_t partitions, int64_t rows_per_second, int64_t row_limit, int64_t row_bytes);
 enum status sequence_start(const struct sequence *q, struct arena *a, struct positions *out, struct error *e) WARN_UNUSED;
 enum status sequence_latest(struct sequence *q, const struct source_request *r, struct arena *a, const struct positions *from, const struct budget *budget,
                             struct ranges *out, bool *exhausted, int64_t *backlog_rows, int64_t *wake_at_us, struct error *e) WARN_UNUSED;

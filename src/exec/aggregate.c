@@ -295,7 +295,7 @@ static enum status keep_rows(struct operator *op, struct worker *w, struct batch
         }
     }
     kept->begins[KEY_PARTITIONS] = n;
-    op->execution->pending_bytes += (int64_t)(d->arena.used_bytes + b->arena.used_bytes + 64 * b->row_count);
+    op->execution->pending_bytes += batch_kept_bytes(d);
     return row_store_keep(&self->pending, w, d, b->sequence, 0, kept);
 }
 

@@ -85,6 +85,7 @@ enum status execution_log_changes(struct execution *x, struct buffer *out, struc
 enum status execution_apply_changes(struct execution *x, struct reader *in, struct error *e) WARN_UNUSED;
 enum status execution_snapshot(struct execution *x, struct buffer *out, struct error *e) WARN_UNUSED;
 enum status execution_restore(struct execution *x, struct reader *in, struct error *e) WARN_UNUSED;   // sections of unknown flows are skipped
+void execution_ignore_saved(struct execution *x, const char *flow_name);           // restore and apply_changes pass its sections over
 void execution_drop_flow_state(struct execution *x, const char *flow_name);        // --full-refresh
 size_t execution_state_bytes(const struct execution *x, const char *flow_name, uint64_t *key_count);  // NULL: all flows
 

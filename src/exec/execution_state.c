@@ -61,7 +61,7 @@ static enum status read_section(struct execution *x, enum writing what, struct r
     const uint8_t *body = read_bytes(in, &body_bytes);
     if (in->failed) return error_set(e, STATUS_CORRUPT, NULL, "the saved state is cut short");
     struct operator *op = find_section(x, name_bytes ? name : (const uint8_t *)"", name_bytes, position);
-    if (!op) return STATUS_OK;
+    if (!op || op->ignores_saved) return STATUS_OK;
     uint64_t own = 0;
     if (description_hash(op, &own) != STATUS_OK) return error_no_memory(e);
     if (own != hash) return error_set(e, STATUS_CONFLICT, NULL, "the saved state of %s was made by another plan", op->flow_name);
@@ -81,6 +81,12 @@ enum status execution_log_changes(struct execution *x, struct buffer *out, struc
 enum status execution_apply_changes(struct execution *x, struct reader *in, struct error *e) { return read_sections(x, WRITE_CHANGES, in, e); }
 enum status execution_snapshot(struct execution *x, struct buffer *out, struct error *e) { return write_sections(x, WRITE_SNAPSHOT, out, e); }
 enum status execution_restore(struct execution *x, struct reader *in, struct error *e) { return read_sections(x, WRITE_SNAPSHOT, in, e); }
+
+void execution_ignore_saved(struct execution *x, const char *flow_name) {
+    for (uint32_t i = 0; i < x->operator_count; i++) {
+        if (strcmp(x->operators[i].flow_name, flow_name) == 0) x->operators[i].ignores_saved = true;
+    }
+}
 
 void execution_drop_flow_state(struct execution *x, const char *flow_name) {
     for (uint32_t i = 0; i < x->operator_count; i++) {

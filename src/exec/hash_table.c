@@ -148,18 +148,28 @@ void groups_sort(struct group **groups, size_t count) {
     if (count > 1) qsort(groups, count, sizeof(struct group *), group_order);
 }
 
+static int slot_order(const void *a, const void *b) {
+    const struct table_slot *x = a, *y = b;
+    if (x->hash != y->hash) return x->hash < y->hash ? -1 : 1;
+    return group_order(&x->group, &y->group);
+}
+
 enum status table_sorted(const struct hash_table *t, struct group ***out) {
     *out = NULL;
     if (!t->count) return STATUS_OK;
+    // Slots are sorted, as their hashes are at hand; groups lie anywhere in memory.
+    struct table_slot *slots = memory_alloc(t->memory, t->count * sizeof *slots);
     struct group **groups = memory_alloc(t->memory, t->count * sizeof(struct group *));
-    if (!groups) return STATUS_NO_MEMORY;
     size_t n = 0;
-    for (size_t i = 0; i < t->slot_count; i++) {
-        if (table_slot_is_live(&t->slots[i])) groups[n++] = t->slots[i].group;
+    for (size_t i = 0; slots && groups && i < t->slot_count; i++) {
+        if (table_slot_is_live(&t->slots[i])) slots[n++] = t->slots[i];
     }
-    groups_sort(groups, n);
-    *out = groups;
-    return STATUS_OK;
+    if (slots && n > 1) qsort(slots, n, sizeof *slots, slot_order);
+    for (size_t i = 0; groups && i < n; i++) groups[i] = slots[i].group;
+    if (slots) memory_free(t->memory, slots, t->count * sizeof *slots);
+    else if (groups) memory_free(t->memory, groups, t->count * sizeof(struct group *));
+    *out = slots ? groups : NULL;
+    return *out ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 size_t table_bytes(const struct hash_table *t) {

@@ -3,10 +3,16 @@
 // bytes, one string is itself, anything else its encoding by value_write. Hashes come from the key alone, so that a restored key hashes
 // the same.
 #include "base/checksum.h"
-#include "base/random.h"
 #include "exec/hash_table.h"
 
 enum { NULL_HASH = 0x6e756c6c };
+
+// A multiply and a shift each way: enough for slots and partitions, and inline.
+static inline uint64_t mix(uint64_t value) {
+    value = (value ^ value >> 32) * UINT64_C(0x9e3779b97f4a7c15);
+    value = (value ^ value >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
+    return value ^ value >> 32;
+}
 
 static bool is_integer_key(const struct type *t) {
     switch (t->id) {
@@ -26,12 +32,12 @@ void key_layout_init(struct key_layout *l, const struct type **types, uint32_t c
 }
 
 uint64_t key_hash(const struct key_layout *l, const struct string_view *key) {
-    if (key_is_null(key)) return random_mix(NULL_HASH);
+    if (key_is_null(key)) return mix(NULL_HASH);
     if (l->mode == KEY_NONE) return 0;
     if (l->mode == KEY_INTEGER) {
         uint64_t value;
         memcpy(&value, key->inlined, sizeof value);
-        return random_mix(value ^ UINT64_C(0x9e3779b97f4a7c15));
+        return mix(value);
     }
     return checksum64(string_view_data(key), key->size_bytes, 0);
 }
@@ -45,7 +51,13 @@ static int64_t integer_at(const struct column *base, uint32_t index) {
     }
 }
 
-static void integer_keys(const struct key_layout *l, const struct column *c, const struct rows *rows, struct key_batch *out) {
+static inline uint64_t inlined_value(const struct string_view *key) {
+    uint64_t value;
+    memcpy(&value, key->inlined, sizeof value);
+    return value;
+}
+
+static void integer_keys(const struct column *c, const struct rows *rows, struct key_batch *out) {
     const struct column *base = column_base(c);
     bool plain = c->form == COLUMN_FLAT && !c->validity && base->type->id == TYPE_BIGINT;
     for (uint32_t i = 0; i < rows->count; i++) {
@@ -57,7 +69,7 @@ static void integer_keys(const struct key_layout *l, const struct column *c, con
             int64_t value = plain ? ((const int64_t *)base->values)[row] : integer_at(base, column_index(c, row));
             out->keys[i] = string_view_of((const char *)&value, sizeof value);
         }
-        out->hashes[i] = key_hash(l, &out->keys[i]);
+        out->hashes[i] = key_is_null(&out->keys[i]) ? mix(NULL_HASH) : mix(inlined_value(&out->keys[i]));
     }
 }
 
@@ -111,7 +123,7 @@ enum status key_batch_make(const struct key_layout *l, const struct column *colu
         memset(out->keys, 0, (rows->count + 1) * sizeof *out->keys);
         memset(out->hashes, 0, (rows->count + 1) * sizeof *out->hashes);
         return STATUS_OK;
-    case KEY_INTEGER: integer_keys(l, columns, rows, out); return STATUS_OK;
+    case KEY_INTEGER: integer_keys(columns, rows, out); return STATUS_OK;
     case KEY_STRING: string_keys(l, columns, rows, out); return STATUS_OK;
     case KEY_ENCODED: break;
     }

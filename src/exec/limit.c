@@ -61,7 +61,7 @@ static enum status limit_push(struct operator *op, struct worker *w, uint32_t in
     (void)input_index;
     struct limit_state *self = op->self;
     if (op->execution->config.worker_count == 1) return pass_rows(op, w, b);
-    op->execution->pending_bytes += (int64_t)(b->arena.used_bytes + 64 * b->row_count);
+    op->execution->pending_bytes += batch_kept_bytes(b);
     TRY(row_store_keep(&self->rows, w, batch_ref(b), b->sequence, 0, NULL));
     if (self->rows.row_count >= self->end - self->seen) op->execution->pending_bytes += ROUND_BYTES;  // enough: end the round
     return STATUS_OK;

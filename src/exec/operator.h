@@ -80,6 +80,7 @@ struct operator {
     const char *flow_name;               // first flow it serves
     uint32_t position;                   // in that flow: the name of its state
     bool active;                         // in the running epoch
+    bool ignores_saved;                  // its flow starts anew: what was saved is another query's
     _Atomic bool done;                   // wants no more rows in this epoch
     void *self;                          // the class's own, from the execution's arena, zeroed
 };
@@ -129,6 +130,9 @@ enum status worker_drop_failed(struct worker *w, struct operator *op, const stru
                                struct rows *kept);
 enum status worker_no_memory(struct worker *w);
 enum status worker_fail(struct worker *w, enum status status, const char *condition, const char *message);
+
+// About how much memory a reference to the batch keeps, for execution.pending_bytes.
+int64_t batch_kept_bytes(const struct batch *b);
 
 // An empty batch of an operator's own making: derived rows, no origin.
 struct batch *operator_batch(const struct operator *op, uint64_t sequence, uint32_t row_count, uint32_t column_count);

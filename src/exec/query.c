@@ -73,7 +73,7 @@ static enum status collect(void *context, uint32_t worker, struct batch *b, stru
     h.arrival = c->arrivals++;
     enum status status = c->status == STATUS_OK ? vector_push(&c->held, &h) : c->status;
     pthread_mutex_unlock(&c->mutex);
-    c->execution->pending_bytes += (int64_t)(b->arena.used_bytes + 64 * b->row_count);
+    c->execution->pending_bytes += batch_kept_bytes(b);
     if (status == STATUS_OK) return STATUS_OK;
     batch_unref(b);
     return error_set(e, status, NULL, "the result was not taken");

@@ -156,6 +156,29 @@ static enum status union_wanted(struct arena *a, struct operator *const *scans, 
     return STATUS_OK;
 }
 
+static uint32_t leaf_count(const struct type *t) {
+    if (t->id != TYPE_STRUCT) return 1;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < t->field_count; i++) n += leaf_count(t->fields[i].type);
+    return n;
+}
+
+// The same for leaves within nested columns.
+static enum status union_leaves(struct arena *a, struct operator *const *scans, uint32_t count, const uint64_t **out) {
+    uint32_t leaves = 0;
+    *out = NULL;
+    for (uint32_t i = 0; i < scans[0]->node->attribute_count; i++) leaves += leaf_count(scans[0]->node->attributes[i].type);
+    size_t words = bitmap_words(leaves);
+    uint64_t *bits = arena_alloc_zeroed(a, words * 8 + 8);
+    if (!bits) return STATUS_NO_MEMORY;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!scans[i]->node->wanted_leaves) return STATUS_OK;
+        for (size_t k = 0; k < words; k++) bits[k] |= scans[i]->node->wanted_leaves[k];
+    }
+    *out = bits;
+    return STATUS_OK;
+}
+
 static enum status add_tasks(struct execution *x, struct arena *a, const struct step *steps, uint32_t step_count, struct vector *tasks) {
     uint64_t base = 0;
     for (uint32_t i = 0; i < x->run->input_count; i++) {
@@ -168,12 +191,15 @@ static enum status add_tasks(struct execution *x, struct arena *a, const struct 
         }
         if (!count) continue;
         struct task task = {.input = input, .scans = scans, .scan_count = count};
+        const uint64_t *leaves;
         TRY(union_wanted(a, scans, count, &task.wanted));
+        TRY(union_leaves(a, scans, count, &leaves));
         uint64_t most = 0;
         for (uint32_t k = 0; k < input->splits.count; k++) {
             task.split = input->splits.items[k];
             if (task.split.sequence > most) most = task.split.sequence;
             task.split.sequence += base;
+            task.split.wanted_leaves = leaves;
             TRY(vector_push(tasks, &task));
         }
         base += most + 1;

@@ -102,3 +102,15 @@ struct batch *operator_batch(const struct operator *op, uint64_t sequence, uint3
     b->origin.source = ORIGIN_NONE;
     return b;
 }
+
+int64_t batch_kept_bytes(const struct batch *b) {
+    enum { MOST_HOLD_BYTES = 1 << 20 };  // a large buffer is shared by many batches
+    int64_t bytes = 64 * (int64_t)b->row_count;
+    for (; b; b = b->parent) {
+        bytes += (int64_t)b->arena.used_bytes;
+        for (uint32_t i = 0; i < b->hold_count; i++) {
+            bytes += b->holds[i]->size_bytes < MOST_HOLD_BYTES ? (int64_t)b->holds[i]->size_bytes : MOST_HOLD_BYTES;
+        }
+    }
+    return bytes;
+}

@@ -75,7 +75,8 @@ static const struct aggregate_ops distinct_ops = {
     .finish = distinct_finish, .save = distinct_save, .load = distinct_load, .release = distinct_release};
 
 static enum status deviation_error(struct binding *b, struct error *e) {
-    enum status status = error_set(e, STATUS_INVALID_QUERY, "_LEGACY_ERROR_TEMP_1104", "The second argument of %s should be a double literal from about 0.00027 to 0.39", b->name);
+    enum status status = error_set(e, STATUS_INVALID_QUERY, "_LEGACY_ERROR_TEMP_1104",
+                                   "The second argument of %s should be a double literal from about 0.00027 to 0.39", b->name);
     if (e) e->span = b->args[1]->span;
     return status;
 }

@@ -64,7 +64,9 @@ static const char *parse_text(const struct cast *c, uint32_t row, const struct s
     case TYPE_FLOAT: ok = parse_float(s, n, &((float *)values)[row]); break;
     case TYPE_DOUBLE: ok = parse_double(s, n, &((double *)values)[row]); break;
     case TYPE_DATE: ok = parse_date(s, n, &((int32_t *)values)[row]); break;
-    case TYPE_TIMESTAMP: ok = parse_timestamp(s, n, zone, &((int64_t *)values)[row]); break;
+    case TYPE_TIMESTAMP:
+        ok = parse_timestamp(s, n, zone, &((int64_t *)values)[row]) || parse_time_today(s, n, zone, c->eval->now_us, &((int64_t *)values)[row]);
+        break;
     case TYPE_TIMESTAMP_NTZ: ok = parse_timestamp_ntz(s, n, &((int64_t *)values)[row]); break;
     case TYPE_DECIMAL: return parse_decimal_text(c, row, v);
     default: break;

@@ -102,12 +102,8 @@ static inline void print_rows(const struct column *const *args, struct column *o
     const struct timezone *zone = eval->session->zone;
     for (uint32_t i = 0; i < rows->count && eval->status == STATUS_OK; i++) {
         uint32_t row = rows_at(rows, i);
-        int64_t us;
         if (!pattern_for_row(&pattern, args[1], row, DATETIME_PRINT, eval)) continue;
-        if (__builtin_mul_overflow(datetime_int64(args[0], row), scale, &us)) {
-            eval_fail(eval, row, "ARITHMETIC_OVERFLOW", "the time is beyond the range of timestamps");
-            continue;
-        }
+        int64_t us = (int64_t)((uint64_t)datetime_int64(args[0], row) * (uint64_t)scale);  // beyond the range it wraps, as Spark's does
         out_set_string(out, row, pattern.printed, datetime_pattern_print(pattern.pattern, us, zone, pattern.printed), eval);
     }
 }
@@ -142,7 +138,7 @@ static inline void read_rows(const struct column *const *args, struct column *ou
         int64_t wall_us, us;
         if (!pattern_for_row(&pattern, args[1], row, DATETIME_READ, eval)) continue;
         const struct string_view *text = datetime_text(args[0], row);
-        if (!datetime_pattern_read(pattern.pattern, string_view_data(text), text->size_bytes, zone, &wall_us, &us)) {
+        if (!datetime_pattern_read(pattern.pattern, string_view_data(text), text->size_bytes, eval->session->zones, zone, &wall_us, &us)) {
             if (data->is_try) out_set_null(out, row);
             else eval_fail_value(eval, row, "CANNOT_PARSE_TIMESTAMP", "the text does not fit the datetime pattern, or is no such date; use a try_ function to get NULL instead",
                                  string_view_data(text), text->size_bytes);
@@ -175,21 +171,24 @@ static void kernel_whole_seconds(const struct column *const *args, struct column
 
 static bool is_moment(const struct type *t) { return t->id == TYPE_DATE || t->id == TYPE_TIMESTAMP || t->id == TYPE_TIMESTAMP_NTZ; }
 
-static enum status wrong_input(struct binding *b, const char *wanted, struct error *e) {
-    error_set(e, STATUS_INVALID_QUERY, "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE",
-              "cannot resolve \"%s\" due to data type mismatch: the first parameter requires the %s type, however it has the type \"%s\"", b->name, wanted,
-              type_name_sql(b->arena, b->args[0]->type));
-    if (e) e->span = span_known(b->args[0]->span) ? b->args[0]->span : b->span;
-    return STATUS_INVALID_QUERY;
-}
-
 static enum status replace_by_cast(struct binding *b, const struct type *to, bool is_try, struct error *e) {
     const struct type *from = b->args[0]->type;
-    bool takes = is_moment(from) || from->id == TYPE_STRING || from->id == TYPE_NULL ||
-                 (to->id == TYPE_TIMESTAMP && (type_is_numeric(from) || from->id == TYPE_BOOLEAN));
-    if (!takes) return to->id == TYPE_DATE && type_is_numeric(from) ? binding_cast(b, 0, &type_date, e) : wrong_input(b, "\"STRING\" or \"DATE\" or \"TIMESTAMP\"", e);
+    bool takes = is_moment(from) || from->id == TYPE_NULL || (to->id == TYPE_TIMESTAMP && type_is_numeric(from));
+    if (!takes) TRY(binding_cast(b, 0, &type_string, e));
     b->replacement = expr_cast(b->arena, b->args[0], to, is_try ? CAST_TRY : CAST_ANSI);
-    return b->replacement ? STATUS_OK : error_no_memory(e);
+    if (!b->replacement) return error_no_memory(e);
+    if (b->replacement != b->args[0]) b->replacement->span = b->span;
+    return STATUS_OK;
+}
+
+// A moment needs no pattern, but a pattern that is NULL makes the result so.
+static void kernel_first_argument(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) {
+    (void)eval;
+    for (uint32_t i = 0; i < rows->count; i++) {
+        uint32_t row = rows_at(rows, i);
+        if (out->type->id == TYPE_DATE) ((int32_t *)out->values)[row] = datetime_int32(args[0], row);
+        else ((int64_t *)out->values)[row] = datetime_int64(args[0], row);
+    }
 }
 
 // (text or moment[, pattern]) to a type: without a pattern it is a cast.
@@ -197,10 +196,12 @@ static enum status bind_reading(struct binding *b, const struct type *to, kernel
     TRY(binding_require_count(b, 1, 2, e));
     if (b->arg_count == 1) return replace_by_cast(b, to, is_try, e);
     if (is_moment(b->args[0]->type)) {
-        bool known_pattern = !b->args[1]->nullable;
-        if (known_pattern) return replace_by_cast(b, to, is_try, e);
-    } else if (b->args[0]->type->id != TYPE_STRING && b->args[0]->type->id != TYPE_NULL) {
-        return wrong_input(b, "\"STRING\" or \"DATE\" or \"TIMESTAMP\"", e);
+        if (!b->args[1]->nullable) return replace_by_cast(b, to, is_try, e);
+        TRY(binding_cast(b, 0, to, e));
+        TRY(binding_cast(b, 1, &type_string, e));
+        b->result = to;
+        b->kernel = kernel_first_argument;
+        return STATUS_OK;
     }
     TRY(binding_cast(b, 0, &type_string, e));
     TRY(binding_cast(b, 1, &type_string, e));
@@ -234,7 +235,8 @@ static enum status bind_unix_timestamp(struct binding *b, struct error *e) {
         b->kernel = kernel_whole_seconds;
         return STATUS_OK;
     }
-    if (from->id != TYPE_STRING && from->id != TYPE_NULL) return wrong_input(b, "\"STRING\" or \"DATE\" or \"TIMESTAMP\"", e);
+    // Numbers are no moments here: a cast to DATE would refuse them with the right words.
+    if (from->id != TYPE_STRING && from->id != TYPE_NULL) return binding_cast(b, 0, &type_date, e);
     if (b->arg_count == 1) TRY(add_default_pattern(b, e));
     TRY(binding_cast(b, 0, &type_string, e));
     TRY(binding_cast(b, 1, &type_string, e));

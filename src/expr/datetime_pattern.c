@@ -224,7 +224,7 @@ static size_t add_quoted(struct compiler *c, const char *s, size_t size, size_t 
     return 0;
 }
 
-static const char *add_stretch(struct compiler *c, const char *s, size_t size) {
+static const char *add_items(struct compiler *c, const char *s, size_t size) {
     for (size_t i = 0; i < size;) {
         const char *fault = NULL;
         size_t begin = i++;
@@ -249,22 +249,6 @@ static const char *add_stretch(struct compiler *c, const char *s, size_t size) {
     return NULL;
 }
 
-// When reading a pattern with S in it, Spark cuts the pattern at its quotes itself: '' is then nothing, an unclosed quote no error.
-static const char *add_stretches(struct compiler *c, const char *s, size_t size) {
-    size_t begin = 0;
-    bool quoted = false;
-    for (size_t i = 0; i <= size; i++) {
-        if (i < size && s[i] != '\'') continue;
-        const char *fault = NULL;
-        if (quoted) add_literal(c, s + begin, i - begin);
-        else fault = add_stretch(c, s + begin, i - begin);
-        if (fault) return fault;
-        begin = i + 1;
-        quoted = !quoted;
-    }
-    return NULL;
-}
-
 static bool has_era(const char *s, size_t size) {
     bool quoted = false;
     for (size_t i = 0; i < size; i++) {
@@ -285,7 +269,7 @@ const struct datetime_pattern *datetime_pattern_compile(struct arena *a, const c
         if (!p->items || !p->literals) return NULL;
         struct compiler c = {.pattern = p, .active = -1, .has_era = has_era(text, size_bytes)};
         c.short_fractions = use == DATETIME_READ && size_bytes && memchr(text, 'S', size_bytes);
-        *condition = c.short_fractions ? add_stretches(&c, text, size_bytes) : add_stretch(&c, text, size_bytes);
+        *condition = add_items(&c, text, size_bytes);
         while (c.optional_count) close_optional(&c);
         if (!*condition) return p;
     }
@@ -405,6 +389,11 @@ static char *put_offset(char *out, const struct item *item, int32_t offset) {
 // The long names of the abbreviations most seen; others print short.
 static const char *long_zone_name(const char *short_name) {
     static const char *const names[][2] = {
+        {"NST", "Newfoundland Standard Time"}, {"NDT", "Newfoundland Daylight Time"}, {"AST", "Atlantic Standard Time"},
+        {"ADT", "Atlantic Daylight Time"}, {"AKST", "Alaska Standard Time"}, {"AKDT", "Alaska Daylight Time"}, {"HST", "Hawaii-Aleutian Standard Time"},
+        {"AEST", "Australian Eastern Standard Time"}, {"AEDT", "Australian Eastern Daylight Time"}, {"ACST", "Australian Central Standard Time"},
+        {"ACDT", "Australian Central Daylight Time"}, {"AWST", "Australian Western Standard Time"}, {"NZST", "New Zealand Standard Time"},
+        {"NZDT", "New Zealand Daylight Time"}, {"HKT", "Hong Kong Standard Time"}, {"PKT", "Pakistan Standard Time"},
         {"UTC", "Coordinated Universal Time"}, {"GMT", "Greenwich Mean Time"}, {"BST", "British Summer Time"}, {"WET", "Western European Standard Time"},
         {"WEST", "Western European Summer Time"}, {"CET", "Central European Standard Time"}, {"CEST", "Central European Summer Time"},
         {"EET", "Eastern European Standard Time"}, {"EEST", "Eastern European Summer Time"}, {"MSK", "Moscow Standard Time"},

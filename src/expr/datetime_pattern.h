@@ -9,6 +9,7 @@
 // its S. Fields not in the pattern are 1970-01-01 00:00:00. A compiled pattern is immutable and lives in the arena given.
 #pragma once
 #include "base/arena.h"
+#include "base/buffer.h"
 #include "column/timezone.h"
 #include "column/type.h"
 
@@ -27,16 +28,20 @@ size_t datetime_pattern_text_max(const struct datetime_pattern *p);
 size_t datetime_pattern_print(const struct datetime_pattern *p, int64_t us, const struct timezone *zone, char *out);
 
 // Reads the whole text. *wall_us: the date and time as written. *us: the instant, by the zone in the text or else by `zone` (NULL: UTC).
-// Zone names in the text are looked up beside `zone`. False: it does not fit the pattern, or there is no such date.
-bool datetime_pattern_read(const struct datetime_pattern *p, const char *text, size_t size_bytes, const struct timezone *zone, int64_t *wall_us,
-                           int64_t *us);
+// Zones named in the text come from `zones` (NULL: only UTC and offsets are known). False: it does not fit the pattern, or there is no
+// such date.
+bool datetime_pattern_read(const struct datetime_pattern *p, const char *text, size_t size_bytes, struct timezone_set *zones,
+                           const struct timezone *zone, int64_t *wall_us, int64_t *us);
 
-// The patterns of JSON's options timestampFormat, timestampNTZFormat and dateFormat, and json/'s parse_pattern over them: its context is
-// the struct, its pattern argument is not looked at. Set `zone` to that of the options. Formats that are NULL stay so.
+// The patterns of JSON's options timestampFormat, timestampNTZFormat and dateFormat, and json/'s callbacks over them: their context is the
+// struct, their pattern argument is not looked at. Set `zones` (to read), and `zone` to that of the options. Formats that are NULL stay so.
 struct datetime_formats {
+    struct timezone_set *zones;
     const struct timezone *zone;
     const struct datetime_pattern *timestamp, *timestamp_ntz, *date;
 };
-bool datetime_formats_compile(struct arena *a, struct datetime_formats *f, const char *timestamp, const char *timestamp_ntz, const char *date,
-                              const char **condition);  // false: as datetime_pattern_compile
+// False: as datetime_pattern_compile.
+bool datetime_formats_compile(struct arena *a, struct datetime_formats *f, enum datetime_use use, const char *timestamp, const char *timestamp_ntz,
+                              const char *date, const char **condition);
 bool datetime_parse_for_json(void *context, const char *pattern, const char *text, size_t size_bytes, const struct type *type, int64_t *out);
+enum status datetime_print_for_json(void *context, const char *pattern, int64_t value, const struct type *type, struct buffer *out) WARN_UNUSED;

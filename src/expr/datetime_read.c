@@ -12,7 +12,7 @@ struct reading {
     const struct datetime_pattern *pattern;
     const char *text;
     size_t size;
-    const struct timezone *session_zone;
+    struct timezone_set *zones;
 };
 
 // What was found so far; copied where an optional part begins.
@@ -155,11 +155,11 @@ static const struct timezone *find_zone(const struct reading *r, const char *nam
                                                   {"EDT", "America/New_York"}, {"CEST", "Europe/Paris"}, {"EEST", "Europe/Athens"}, {"BST", "Europe/London"}};
     if (size == 1 && lower(*name) == 'z') return &timezone_utc;
     if (size == 3 && (memcmp(name, "UTC", 3) == 0 || memcmp(name, "GMT", 3) == 0)) return &timezone_utc;
-    const struct timezone *beside = r->session_zone ? r->session_zone : &timezone_utc;
+    if (!r->zones) return NULL;
     for (size_t i = 0; i < sizeof summer_names / sizeof *summer_names; i++)
         if (strlen(summer_names[i][0]) == size && memcmp(name, summer_names[i][0], size) == 0)
-            return timezone_sibling(beside, summer_names[i][1], strlen(summer_names[i][1]));
-    return timezone_sibling(beside, name, size);
+            return timezone_find(r->zones, summer_names[i][1], strlen(summer_names[i][1]));
+    return timezone_find(r->zones, name, size);
 }
 
 // The longest run of what zones are named with, then shorter ones: at most a few are looked up.
@@ -243,15 +243,12 @@ static bool resolve_date(struct found *f, int64_t *days) {
         *days = days_from_civil(year, 1, 1) + f->values[FIELD_DAY_OF_YEAR] - 1;
         struct civil c = civil_from_days(*days);
         if (c.year != year || (has(f, FIELD_MONTH) && c.month != month) || (has(f, FIELD_DAY) && c.day != day)) return false;
-        whole = true;
     } else {
         if (day > days_in_month(year, month)) return false;
         *days = days_from_civil(year, month, day);
         if (whole && has(f, FIELD_DAY_OF_YEAR) && *days - days_from_civil(year, 1, 1) + 1 != f->values[FIELD_DAY_OF_YEAR]) return false;
     }
-    // Without an era in the pattern Spark reads years of our era only.
-    bool our_era = !has(f, FIELD_ERA) || f->values[FIELD_ERA];
-    return !whole || (year > 0) == our_era;
+    return true;
 }
 
 static bool resolve_time(struct found *f, int64_t *us) {
@@ -277,9 +274,9 @@ static bool resolve_time(struct found *f, int64_t *us) {
     return true;
 }
 
-bool datetime_pattern_read(const struct datetime_pattern *p, const char *text, size_t size_bytes, const struct timezone *zone, int64_t *wall_us,
-                           int64_t *us) {
-    struct reading r = {.pattern = p, .text = text, .size = size_bytes, .session_zone = zone};
+bool datetime_pattern_read(const struct datetime_pattern *p, const char *text, size_t size_bytes, struct timezone_set *zones,
+                           const struct timezone *zone, int64_t *wall_us, int64_t *us) {
+    struct reading r = {.pattern = p, .text = text, .size = size_bytes, .zones = zones};
     struct found f = {.has = 0};
     int64_t days, within_day;
     if (read_items(&r, 0, p->item_count, 0, &f) != size_bytes) return false;
@@ -291,24 +288,40 @@ bool datetime_pattern_read(const struct datetime_pattern *p, const char *text, s
     return true;
 }
 
-bool datetime_formats_compile(struct arena *a, struct datetime_formats *f, const char *timestamp, const char *timestamp_ntz, const char *date,
-                              const char **condition) {
+bool datetime_formats_compile(struct arena *a, struct datetime_formats *f, enum datetime_use use, const char *timestamp, const char *timestamp_ntz,
+                              const char *date, const char **condition) {
     const struct { const char *text; const struct datetime_pattern **pattern; } all[] = {
         {timestamp, &f->timestamp}, {timestamp_ntz, &f->timestamp_ntz}, {date, &f->date}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (!all[i].text) continue;
-        *all[i].pattern = datetime_pattern_compile(a, all[i].text, strlen(all[i].text), DATETIME_READ, condition);
+        *all[i].pattern = datetime_pattern_compile(a, all[i].text, strlen(all[i].text), use, condition);
         if (!*all[i].pattern) return false;
     }
     return true;
 }
 
+static const struct datetime_pattern *pattern_of(const struct datetime_formats *f, const struct type *type) {
+    return type->id == TYPE_TIMESTAMP ? f->timestamp : type->id == TYPE_TIMESTAMP_NTZ ? f->timestamp_ntz : f->date;
+}
+
 bool datetime_parse_for_json(void *context, const char *pattern, const char *text, size_t size_bytes, const struct type *type, int64_t *out) {
     (void)pattern;  // compiled long ago
     const struct datetime_formats *f = context;
-    const struct datetime_pattern *p = type->id == TYPE_TIMESTAMP ? f->timestamp : type->id == TYPE_TIMESTAMP_NTZ ? f->timestamp_ntz : f->date;
+    const struct datetime_pattern *p = pattern_of(f, type);
     int64_t wall_us, us;
-    if (!p || !datetime_pattern_read(p, text, size_bytes, f->zone, &wall_us, &us)) return false;
+    if (!p || !datetime_pattern_read(p, text, size_bytes, f->zones, f->zone, &wall_us, &us)) return false;
     *out = type->id == TYPE_TIMESTAMP ? us : type->id == TYPE_TIMESTAMP_NTZ ? wall_us : floor_div(wall_us, US_PER_DAY);
     return true;
+}
+
+enum status datetime_print_for_json(void *context, const char *pattern, int64_t value, const struct type *type, struct buffer *out) {
+    (void)pattern;
+    const struct datetime_formats *f = context;
+    const struct datetime_pattern *p = pattern_of(f, type);
+    if (!p) return STATUS_INTERNAL;
+    TRY(buffer_reserve(out, datetime_pattern_text_max(p)));
+    int64_t us = value;
+    if (type->id == TYPE_DATE && __builtin_mul_overflow(value, US_PER_DAY, &us)) us = value < 0 ? INT64_MIN : INT64_MAX;
+    out->size_bytes += datetime_pattern_print(p, us, type->id == TYPE_TIMESTAMP ? f->zone : NULL, (char *)out->data + out->size_bytes);
+    return STATUS_OK;
 }

@@ -60,6 +60,11 @@ static void kernel_map_value(const struct column *const *args, struct column *ou
 
 static enum status bind_struct_field(struct binding *b, struct error *e) {
     const struct column *name;
+    if (b->args[1]->type->id != TYPE_STRING) {
+        error_set(e, STATUS_INVALID_QUERY, "INVALID_EXTRACT_FIELD_TYPE", "a field of a struct is named by a constant text");
+        if (e) e->span = span_known(b->args[1]->span) ? b->args[1]->span : b->span;
+        return STATUS_INVALID_QUERY;
+    }
     TRY(binding_cast(b, 1, &type_string, e));
     TRY(binding_constant(b, 1, &name, e));
     const struct type *t = b->args[0]->type;
@@ -95,7 +100,7 @@ enum status bind_element(struct binding *b, struct error *e) {
     b->nullable = true;
     if (t->id == TYPE_STRUCT) return bind_struct_field(b, e);
     if (t->id == TYPE_ARRAY) {
-        if (!type_is_integral(k) && k->id != TYPE_NULL && k->id != TYPE_STRING) return refuse(b, "INTEGRAL", e);
+        if (!type_is_integral(k) && k->id != TYPE_NULL) return refuse(b, "INTEGRAL", e);
         TRY(binding_cast(b, 1, &type_int, e));
         b->result = t->fields[0].type;
         b->kernel = kernel_array_element;

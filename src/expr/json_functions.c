@@ -3,6 +3,7 @@
 //
 // from_json makes a reader a batch: it belongs to one worker, and learns the shape of the documents within the batch.
 #include "base/utf8.h"
+#include "expr/datetime_pattern.h"
 #include "expr/from_json.h"
 #include "expr/functions.h"
 #include "column/type_text.h"
@@ -127,6 +128,31 @@ static bool has_field(const struct type *t, const char *name) {
     return false;
 }
 
+// The patterns of the options, compiled; json/ reads and writes by them through its callbacks.
+static enum status compile_formats(struct binding *b, enum datetime_use use, const struct timezone *zone, const char *timestamp, const char *timestamp_ntz,
+                                   const char *date, struct datetime_formats **out, struct error *e) {
+    const char *condition = NULL;
+    struct datetime_formats *formats = arena_alloc_zeroed(b->arena, sizeof *formats);
+    if (!formats) return error_no_memory(e);
+    formats->zones = b->session->zones;
+    formats->zone = zone;
+    *out = formats;
+    if (datetime_formats_compile(b->arena, formats, use, timestamp, timestamp_ntz, date, &condition)) return STATUS_OK;
+    if (!condition) return error_no_memory(e);
+    error_set(e, STATUS_INVALID_QUERY, condition, "a format among the options of %s: %s", b->name, datetime_pattern_message(condition));
+    e->span = b->span;
+    return STATUS_INVALID_QUERY;
+}
+
+static enum status use_patterns(struct binding *b, struct json_options *o, struct error *e) {
+    struct datetime_formats *formats;
+    if (!o->timestamp_format && !o->timestamp_ntz_format && !o->date_format) return STATUS_OK;
+    TRY(compile_formats(b, DATETIME_READ, o->zone, o->timestamp_format, o->timestamp_ntz_format, o->date_format, &formats, e));
+    o->parse_pattern = datetime_parse_for_json;
+    o->parse_context = formats;
+    return STATUS_OK;
+}
+
 static enum status from_json_bind(struct binding *b, struct error *e) {
     TRY(binding_require_count(b, 2, 3, e));
     TRY(binding_cast(b, 0, &type_string, e));
@@ -138,6 +164,7 @@ static enum status from_json_bind(struct binding *b, struct error *e) {
     if (!data->options.corrupt_record_column) data->options.corrupt_record_column = "_corrupt_record";
     TRY(read_schema(b, 1, &data->schema, e));
     if (b->arg_count == 3) TRY(read_options(b, 2, &data->options, e));
+    TRY(use_patterns(b, &data->options, e));
     data->schema = all_nullable(b->arena, data->schema);
     if (!data->schema) return error_no_memory(e);
     data->has_corrupt_column = has_field(data->schema, data->options.corrupt_record_column);
@@ -174,14 +201,22 @@ static void kernel_from_json(const struct column *const *args, struct column *ou
     }
 }
 
-struct to_json_data {
-    const struct timezone *zone;
-    bool keep_nulls;
-};
+static enum status read_write_option(struct binding *b, struct json_write_options *o, const char *key, const char *value, struct error *e) {
+    if (strcasecmp(key, "ignoreNullFields") == 0) o->keep_nulls = strcasecmp(value, "false") == 0;
+    if (strcasecmp(key, "pretty") == 0) o->pretty = strcasecmp(value, "true") == 0;
+    if (strcasecmp(key, "timestampFormat") == 0) o->timestamp_format = value;
+    if (strcasecmp(key, "timestampNTZFormat") == 0) o->timestamp_ntz_format = value;
+    if (strcasecmp(key, "dateFormat") == 0) o->date_format = value;
+    if (strcasecmp(key, "timeZone") == 0) {
+        o->zone = timezone_find(b->session->zones, value, strlen(value));
+        if (!o->zone) return invalid_option(b, key, value, e);
+    }
+    return STATUS_OK;
+}
 
 static enum status to_json_bind(struct binding *b, struct error *e) {
     TRY(binding_require_count(b, 1, 2, e));
-    struct to_json_data *data = arena_alloc_zeroed(b->arena, sizeof *data);
+    struct json_write_options *data = arena_alloc_zeroed(b->arena, sizeof *data);
     if (!data) return error_no_memory(e);
     data->zone = b->session->zone;
     if (!type_is_nested(b->args[0]->type)) {
@@ -196,12 +231,14 @@ static enum status to_json_bind(struct binding *b, struct error *e) {
         for (int32_t i = map && column_is_valid(map, 0) ? column_list_begin(map, 0) : 0; map && i < column_list_end(map, 0); i++) {
             char *key = text_of(b->arena, &map->children[0], (uint32_t)i), *value = text_of(b->arena, &map->children[1], (uint32_t)i);
             if (!key || !value) return error_no_memory(e);
-            if (strcasecmp(key, "ignoreNullFields") == 0) data->keep_nulls = strcasecmp(value, "false") == 0;
-            if (strcasecmp(key, "timeZone") == 0) {
-                data->zone = timezone_find(b->session->zones, value, strlen(value));
-                if (!data->zone) return invalid_option(b, key, value, e);
-            }
+            TRY(read_write_option(b, data, key, value, e));
         }
+    }
+    if (data->timestamp_format || data->timestamp_ntz_format || data->date_format) {
+        struct datetime_formats *formats;
+        TRY(compile_formats(b, DATETIME_PRINT, data->zone, data->timestamp_format, data->timestamp_ntz_format, data->date_format, &formats, e));
+        data->print_pattern = datetime_print_for_json;
+        data->print_context = formats;
     }
     b->data = data;
     b->result = &type_string;
@@ -210,13 +247,13 @@ static enum status to_json_bind(struct binding *b, struct error *e) {
 }
 
 static void kernel_to_json(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) {
-    const struct to_json_data *data = eval->call->data;
+    const struct json_write_options *data = eval->call->data;
     struct buffer text;
     buffer_init(&text, eval->memory);
     for (uint32_t i = 0; i < rows->count; i++) {
         uint32_t row = rows_at(rows, i);
         buffer_clear(&text);
-        if (json_write_value(args[0], row, data->zone, data->keep_nulls, &text) != STATUS_OK) {
+        if (json_write(args[0], row, data, &text) != STATUS_OK) {
             eval->status = STATUS_NO_MEMORY;
             break;
         }

@@ -40,6 +40,7 @@ struct session {
     uint64_t seed;                    // of the pipeline, for uuid() and rand()
     uint32_t regex_match_limit;       // steps, 0: the library's
     uint32_t json_depth_limit;        // 0: 1000
+    bool map_keys_last_win;           // spark.sql.mapKeyDedupPolicy = LAST_WIN; otherwise a duplicate key is an error
 };
 
 struct eval {

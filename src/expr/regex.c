@@ -51,8 +51,12 @@ static inline void extract_rows(const struct column *const *args, struct column 
     matcher_release(&m);
 }
 
-static void kernel_extract(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) { extract_rows(args, out, rows, eval, false); }
-static void kernel_extract_group(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) { extract_rows(args, out, rows, eval, true); }
+static void kernel_extract(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) {
+    extract_rows(args, out, rows, eval, false);
+}
+static void kernel_extract_group(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) {
+    extract_rows(args, out, rows, eval, true);
+}
 
 static enum status extract_bind(struct binding *b, struct error *e) {
     TRY(pattern_bind(b, "(STRING, STRING, INT?) -> STRING", e));
@@ -216,8 +220,12 @@ static inline void replace_rows(const struct column *const *args, struct column 
     matcher_release(&m);
 }
 
-static void kernel_replace(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) { replace_rows(args, out, rows, eval, false); }
-static void kernel_replace_from(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) { replace_rows(args, out, rows, eval, true); }
+static void kernel_replace(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) {
+    replace_rows(args, out, rows, eval, false);
+}
+static void kernel_replace_from(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) {
+    replace_rows(args, out, rows, eval, true);
+}
 
 static enum status replace_bind(struct binding *b, struct error *e) {
     TRY(pattern_bind(b, "(STRING, STRING, STRING, INT?) -> STRING", e));

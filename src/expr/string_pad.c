@@ -116,8 +116,12 @@ static void pad_rows(const struct column *const *args, struct column *out, const
     }
 }
 
-static void kernel_lpad(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) { pad_rows(args, out, rows, eval, true); }
-static void kernel_rpad(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) { pad_rows(args, out, rows, eval, false); }
+static void kernel_lpad(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) {
+    pad_rows(args, out, rows, eval, true);
+}
+static void kernel_rpad(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) {
+    pad_rows(args, out, rows, eval, false);
+}
 
 // Appends a constant argument where the user left it out.
 static enum status append_default(struct binding *b, struct expr *argument, struct error *e) {

@@ -135,7 +135,8 @@ static void kernel_randn(const struct column *const *args, struct column *out, c
 }
 
 static enum status bind_random(struct binding *b, struct error *e) {
-    TRY(binding_signature(b, "(BIGINT?) -> DOUBLE", e));
+    TRY(binding_signature(b, "(INTEGRAL?) -> DOUBLE", e));
+    if (b->arg_count == 1) TRY(binding_cast(b, 0, &type_bigint, e));
     uint64_t salt = 2;
     struct span span = b->span;
     if (b->arg_count == 1) {

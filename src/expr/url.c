@@ -236,8 +236,12 @@ static inline void decode_rows(const struct column *const *args, struct column *
     }
 }
 
-static void kernel_url_decode(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) { decode_rows(args, out, rows, eval, false); }
-static void kernel_try_url_decode(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) { decode_rows(args, out, rows, eval, true); }
+static void kernel_url_decode(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) {
+    decode_rows(args, out, rows, eval, false);
+}
+static void kernel_try_url_decode(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) {
+    decode_rows(args, out, rows, eval, true);
+}
 
 static const struct function url_list[] = {
     {"parse_url", "(STRING, STRING, STRING?) -> STRING", kernel_parse_url, parse_url_bind, FUNCTION_CAN_FAIL | FUNCTION_MAY_BE_NULL,

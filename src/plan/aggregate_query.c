@@ -54,8 +54,7 @@ static enum status rewrite(struct splitting *s, struct expr *e, struct expr **ou
     }
     if (e->kind == EXPR_AGGREGATE) return aggregate_column(s, e, out);
     // Spark puts window_time() under the aggregation, where it is no key.
-    bool window_time = e->kind == EXPR_CALL && !strcmp(e->call.function->name, "window_time");
-    if (e->kind == EXPR_COLUMN || window_time) return complain_missing(s, e);
+    if (e->kind == EXPR_COLUMN || is_window_time(e)) return complain_missing(s, e);
     *out = e;
     if (!e->arg_count) return STATUS_OK;
     struct expr *copy = NULL;
@@ -94,6 +93,8 @@ static struct plan_node *make_node(struct splitting *s, struct plan_node *input,
     n->key_count = s->key_count;
     for (uint32_t i = 0; i < count; i++) {
         struct expr *e = i < s->key_count ? s->keys[i] : *(struct expr **)vector_at(&s->aggregates, i - s->key_count);
+        // Maps of equal entries are one group, in whatever order the entries stand.
+        if (i < s->key_count && e->type->id == TYPE_MAP && call_named(s->r, "map_sort", &e, 1, e->span, &e) != STATUS_OK) return NULL;
         n->exprs[i] = e;
         const char *name = i < s->key_count ? key_names[i] : e->name;
         n->attributes[i] = (struct attribute){.name = name ? name : "aggregate", .type = e->type, .nullable = e->nullable};

@@ -21,8 +21,14 @@ enum status analyze_query(const struct analysis *a, struct pipeline *scope, cons
 static enum status check_view(struct resolver *r, const struct ustatement *s) {
     TRY(make_states(r));
     struct urelation u = {.kind = UREL_TABLE, .name = s->name, .span = s->span};
-    struct relation ignored;
-    return resolve_table(r, &u, &ignored);
+    struct relation view;
+    TRY(resolve_table(r, &u, &view));
+    for (uint32_t i = 0; i < view.column_count; i++)
+        for (uint32_t k = 0; k < i; k++)
+            if (equal_ignoring_case(view.columns[i].name, view.columns[k].name))
+                return complain(r, (struct complaint){.span = s->name.span, .condition = "COLUMN_ALREADY_EXISTS", .hint = "rename one with AS"},
+                                "view `%s` would have two columns `%s`", name_text(r->arena, &s->name), view.columns[i].name);
+    return STATUS_OK;
 }
 
 enum status analyze_statement(const struct analysis *a, struct pipeline **scope, const struct ustatement *s) {
@@ -33,9 +39,14 @@ enum status analyze_statement(const struct analysis *a, struct pipeline **scope,
         return register_statement(&r, s);
     case USTATEMENT_CREATE_VIEW: {
         uint32_t count = (*scope)->dataset_count;
+        struct dataset *old = find_dataset(&r, &s->name), before = {.name = NULL};
+        if (old) before = *old;
         enum status status = register_statement(&r, s);
         if (status == STATUS_OK && s->query) status = check_view(&r, s);
-        if (status != STATUS_OK && (*scope)->dataset_count > count) (*scope)->dataset_count = count;  // as if it had not been said
+        if (status == STATUS_OK) return status;
+        // As if it had not been said.
+        (*scope)->dataset_count = count;
+        if (old) *old = before;
         return status;
     }
     case USTATEMENT_CREATE_STREAMING_TABLE:

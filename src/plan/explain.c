@@ -19,7 +19,7 @@ struct drawing {
     struct arena *arena;
     struct node_map parents;     // node → itself when it has several parents
     struct node_map drawn;
-    const struct session *session;
+    bool streaming;              // of the whole: what does not grow is then read once
 };
 
 static enum status put(struct drawing *d, const char *text) { return buffer_append_string(d->out, text); }
@@ -200,7 +200,7 @@ static enum status draw_operator(struct drawing *d, const struct plan_node *n) {
 }
 
 static enum status draw_notes(struct drawing *d, const struct plan_node *n, bool below_watermark) {
-    if (n->streaming && n->kind == PLAN_SCAN) TRY(put(d, "  -- stream"));
+    if (n->kind == PLAN_SCAN && d->streaming) TRY(put(d, n->streaming ? "  -- stream" : "  -- read whole when the flow starts"));
     if (n->streaming && n->changes == CHANGES_RETRACT && n->kind != PLAN_PROJECT && n->kind != PLAN_FILTER) TRY(put(d, "  -- rows change"));
     if (n->streaming && n->kind == PLAN_AGGREGATE && n->key_count && !below_watermark) TRY(put(d, "; state grows with the number of keys"));
     return STATUS_OK;
@@ -237,6 +237,7 @@ enum status plan_explain(const struct plan_node *root, struct buffer *out) {
     struct drawing d = {.out = out, .arena = &arena, .parents = {.arena = &arena}, .drawn = {.arena = &arena}};
     // Drawing changes nothing.
     struct plan_node *node = (struct plan_node *)(uintptr_t)root;
+    d.streaming = root->streaming;
     enum status s = find_shared(&d, node);
     d.drawn = (struct node_map){.arena = &arena};
     if (s == STATUS_OK) s = put(&d, "== Physical Plan ==\n");

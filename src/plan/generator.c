@@ -41,8 +41,10 @@ static enum status complain_type(struct resolver *r, const struct uexpr *u, cons
 
 static enum status stack_outputs(struct resolver *r, const struct uexpr *u, struct expr **args, uint32_t count, struct outputs *o) {
     const struct expr *rows = args[0];
-    if (rows->kind != EXPR_LITERAL || rows->type->id != TYPE_INT || !column_is_valid(rows->literal, 0) || column_int32(rows->literal, 0) <= 0)
-        return complain(r, (struct complaint){.span = u->span, .condition = "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT"}, "the first argument of `stack` must be a number above 0");
+    if (rows->kind != EXPR_LITERAL || rows->type->id != TYPE_INT || !column_is_valid(rows->literal, 0))
+        return complain(r, (struct complaint){.span = u->span, .condition = "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT"}, "the first argument of `stack` must be a number");
+    if (column_int32(rows->literal, 0) <= 0)
+        return complain(r, (struct complaint){.span = u->span, .condition = "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE"}, "the first argument of `stack` must be above 0");
     uint32_t row_count = (uint32_t)column_int32(rows->literal, 0);
     uint32_t width = (count - 1 + row_count - 1) / row_count;
     for (uint32_t k = 0; k < width; k++) {

@@ -30,7 +30,7 @@ enum status complain_error(struct resolver *r, struct error *e, struct span span
 }
 
 enum status complain_not_yet(struct resolver *r, struct span span, const char *what) {
-    return complain(r, (struct complaint){.span = span, .condition = "UNSUPPORTED_FEATURE", .label = "not yet"}, "leat cannot do this yet: %s", what);
+    return complain(r, (struct complaint){.span = span, .condition = "LEAT_UNSUPPORTED", .label = "not yet"}, "leat cannot do this yet: %s", what);
 }
 
 enum status warn_about(struct resolver *r, struct span span, const char *hint, const char *format, ...) {

@@ -95,8 +95,24 @@ static const struct function_name function_names[] = {
     {"months_between", "%", 2, "", ", true"}, {"from_unixtime", "%", 1, "", ", yyyy-MM-dd HH:mm:ss"},
     {"unix_timestamp", "%", 1, "", ", yyyy-MM-dd HH:mm:ss"}, {"to_unix_timestamp", "%", 1, "", ", yyyy-MM-dd HH:mm:ss"},
     {"str_to_map", "%", 1, "", ", ,, :"}, {"str_to_map", "%", 2, "", ", :"}, {"dateadd", "date_add", 2, "", ""},
-    {"assert_true", "%", 0, "", ""}, {"current_database", "current_schema", 0, "", ""},
+    {"regexp_instr", "%", 2, "", ", 0"}, {"mask", "%", 1, "", ", X, x, n, NULL"}, {"mask", "%", 2, "", ", x, n, NULL"},
+    {"mask", "%", 3, "", ", n, NULL"}, {"mask", "%", 4, "", ", NULL"}, {"replace", "%", 2, "", ", "}, {"listagg", "%", 1, "", ", NULL"}, {"string_agg", "%", 1, "", ", NULL"},
+    {"array_sort", "%", 1, "", ", lambdafunction((IF(((namedlambdavariable() IS NULL) AND (namedlambdavariable() IS NULL)), 0, "
+     "(IF((namedlambdavariable() IS NULL), 1, (IF((namedlambdavariable() IS NULL), -1, (IF((namedlambdavariable() < namedlambdavariable()), -1, "
+     "(IF((namedlambdavariable() > namedlambdavariable()), 1, 0)))))))))), namedlambdavariable(), namedlambdavariable())"},
+    {"assert_true", "%", 0, "", ""}, {"raise_error", "%", 1, "USER_RAISED_EXCEPTION, map(errorMessage, ", ")"}, {"current_database", "current_schema", 0, "", ""},
 };
+
+// Functions whose last arguments may be left out, one after the other, and are shown nevertheless.
+static const char *missing_arguments(struct arena *a, const char *name, uint32_t count) {
+    static const char *const interval[] = {"0", "0", "0", "0", "0", "0", "0.000000"};
+    uint32_t full = equal_ignoring_case(name, "make_interval") ? 7 : equal_ignoring_case(name, "make_dt_interval") ? 4 : 0;
+    const char *const *last = interval + 7 - full;
+    if (equal_ignoring_case(name, "make_ym_interval")) full = 2, last = interval;
+    if (count >= full) return "";
+    const char *list = name_join(a, last + count, full - count, ", ");
+    return list && count ? arena_printf(a, ", %s", list) : list;
+}
 
 // Types called as functions are casts, which Spark does not show here.
 static bool is_cast_function(const char *name) {
@@ -124,7 +140,7 @@ static const char *lower_name(struct arena *a, const char *name) {
     return out;
 }
 
-static const char *plain_call(struct resolver *r, const char *name, const char *const *args, uint32_t count, bool distinct) {
+static const char *plain_call(struct resolver *r, const char *name, const char *const *args, uint32_t count, bool distinct, struct expr *const *bound) {
     struct arena *a = r->arena;
     const char *shown = lower_name(a, name), *before = "", *after = "";
     if (shown && !strcmp(shown, "like any")) shown = "likeany";
@@ -138,12 +154,16 @@ static const char *plain_call(struct resolver *r, const char *name, const char *
         after = f->after;
     }
     if (count == 1 && equal_ignoring_case(name, "assert_true")) after = arena_printf(a, ", '%s' is not true!", args[0]);
+    bool pads = equal_ignoring_case(name, "lpad") || equal_ignoring_case(name, "rpad");
+    if (pads && count == 2 && bound && bound[0]->type->id == TYPE_BINARY) after = ", X'00'";
+    if (!*before && after && !*after) after = missing_arguments(a, name, count);
     const char *list = name_join(a, args, shown_arguments(name, count), ", ");
     if (!after) return NULL;
     if (!list || !shown) return NULL;
     return name_limited(a, arena_printf(a, "%s(%s%s%s%s)", shown, distinct ? "DISTINCT " : "", before, list, after));
 }
 
+static bool is_days(const struct type *t) { return t->id == TYPE_INTERVAL_DT && t->start == UNIT_DAY && t->end == UNIT_DAY; }
 static bool is_date_like(const struct type *t) { return t->id == TYPE_DATE || t->id == TYPE_TIMESTAMP || t->id == TYPE_TIMESTAMP_NTZ; }
 static bool is_interval(const struct type *t) { return t->id == TYPE_INTERVAL || t->id == TYPE_INTERVAL_YM || t->id == TYPE_INTERVAL_DT; }
 
@@ -151,9 +171,12 @@ static bool is_interval(const struct type *t) { return t->id == TYPE_INTERVAL ||
 static const char *date_sum(struct arena *a, const char *op, const char *const *args, struct expr *const *bound) {
     const struct type *left = bound[0]->type, *right = bound[1]->type;
     bool plus = *op == '+', sum = plus || *op == '-';
+    if (!strcmp(op, "*") && type_is_numeric(left) && is_interval(right)) return arena_printf(a, "(%s * %s)", args[1], args[0]);
     if (!sum || op[1]) return NULL;
     if (left->id == TYPE_DATE && (type_is_integral(right))) return arena_printf(a, "%s(%s, %s)", plus ? "date_add" : "date_sub", args[0], args[1]);
     if (plus && right->id == TYPE_DATE && type_is_integral(left)) return arena_printf(a, "date_add(%s, %s)", args[1], args[0]);
+    if (left->id == TYPE_DATE && is_days(right)) return arena_printf(a, plus ? "date_add(%s, extractansiintervaldays(%s))" : "date_add(%s, (- extractansiintervaldays(%s)))", args[0], args[1]);
+    if (plus && right->id == TYPE_DATE && is_days(left)) return arena_printf(a, "date_add(%s, extractansiintervaldays(%s))", args[1], args[0]);
     if (is_date_like(left) && is_interval(right)) return arena_printf(a, "%s %s %s", args[0], op, args[1]);
     if (plus && is_interval(left) && is_date_like(right)) return arena_printf(a, "%s + %s", args[1], args[0]);
     return NULL;
@@ -196,7 +219,7 @@ static const struct pattern_name pattern_names[] = {
     {"isfalse", 1, "($1 <=> false)"}, {"is not true", 1, "(NOT ($1 <=> true))"}, {"is not false", 1, "(NOT ($1 <=> false))"},
     {"is distinct from", 2, "(NOT ($1 <=> $2))"}, {"is not distinct from", 2, "($1 <=> $2)"}, {"between", 3, "between($1, $2, $3)"},
     {"like", 2, "$1 LIKE $2"}, {"like", 3, "$1 LIKE $2 ESCAPE '$3'"}, {"ilike", 2, "ilike($1, $2)"}, {"ilike", 3, "ilike($1, $2, $3)"},
-    {"if", 3, "(IF($1, $2, $3))"}, {"iff", 3, "(IF($1, $2, $3))"}, {"extract", 2, "extract($1 FROM $2)"}, {"dateadd", 3, "timestampadd($1, $2, $3)"},
+    {"if", 3, "(IF($1, $2, $3))"}, {"iff", 3, "(IF($1, $2, $3))"}, {"extract", 2, "extract($1 FROM $2)"}, {"datepart", 2, "datepart($1 FROM $2)"}, {"dateadd", 3, "timestampadd($1, $2, $3)"},
     {"date_add", 3, "timestampadd($1, $2, $3)"}, {"timestampadd", 3, "timestampadd($1, $2, $3)"}, {"datediff", 3, "timestampdiff($1, $2, $3)"},
     {"date_diff", 3, "timestampdiff($1, $2, $3)"}, {"timediff", 3, "timestampdiff($1, $2, $3)"}, {"timestampdiff", 3, "timestampdiff($1, $2, $3)"},
     {"window", 0, "window"}, {"session_window", 0, "session_window"}, {"mod", 2, "mod($1, $2)"},
@@ -226,7 +249,8 @@ static const char *fill_pattern(struct arena *a, const char *pattern, const char
 // TRIM(BOTH x FROM s) comes as trim, ltrim, rtrim with the characters first, marked infix.
 static const char *trim_name(struct arena *a, const struct uexpr *u, const char *const *args, uint32_t count) {
     static const char *const words[][2] = {{"btrim", "BOTH"}, {"trim", "BOTH"}, {"ltrim", "LEADING"}, {"rtrim", "TRAILING"}};
-    if (count != 2 || !u->infix) return NULL;
+    bool reversed = operator_is(u, "btrim");  // btrim(text, characters)
+    if (count != 2 || (reversed && !u->infix)) return NULL;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (operator_is(u, words[i][0])) return arena_printf(a, "TRIM(%s %s FROM %s)", words[i][1], args[0], args[1]);
     return NULL;
@@ -241,11 +265,16 @@ const char *name_of_call(struct resolver *r, const struct uexpr *u, const char *
         const char *list = name_join(a, args + 1, count - 1, ", ");
         return list ? name_limited(a, arena_printf(a, "(%s IN (%s))", args[0], list)) : NULL;
     }
+    bool unknown = equal_ignoring_case(name, "is unknown"), not_unknown = equal_ignoring_case(name, "is not unknown");
+    if ((unknown || not_unknown) && count == 1) {
+        const char *word = bound && bound[0]->type->id != TYPE_NULL ? "UNKNOWN" : "NULL";
+        return name_limited(a, arena_printf(a, "(%s IS %s%s)", args[0], not_unknown ? "NOT " : "", word));
+    }
     for (size_t i = 0; i < sizeof pattern_names / sizeof *pattern_names; i++) {
         const struct pattern_name *p = &pattern_names[i];
         if (equal_ignoring_case(p->name, name) && (!p->count || p->count == count)) return fill_pattern(a, p->pattern, args);
     }
     if (count == 2 && is_symbol(name)) return name_limited(a, binary_name(r, name, args, bound));
     if (count == 1 && is_cast_function(name)) return args[0];
-    return plain_call(r, name, args, count, u->distinct);
+    return plain_call(r, name, args, count, u->distinct, bound);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// optimize_json.c: which leaves of a from_json are read. `r.name.first` far up in the plan wants one leaf of the struct that a from_json
-// makes far below; followed down through columns, users before inputs, over the whole graph, it ends at the call:
+// optimize_json.c: which leaves of a from_json, or of a table's structs, are read. `r.name.first` far up in the plan wants one leaf of the struct that a from_json
+// makes far below; followed down through columns, users before inputs, over the whole graph, it ends at the call (or at the SCAN):
 //
 //     PROJECT r.name.first, r.age   →   column r: leaves {name.first, age}   →   from_json(value, …) reads two leaves of forty
 //
@@ -140,6 +140,23 @@ static void pass_on(struct tracing *t, bool to_each) {
     }
 }
 
+// Leaves of columns nobody wants stay out; a STRUCT whose need is unknown is read whole.
+static void tell_scan(struct tracing *t, struct plan_node *n) {
+    uint32_t total = 0, leaf = 0;
+    for (uint32_t i = 0; i < n->attribute_count; i++) total += leaf_count(n->attributes[i].type);
+    uint64_t *out = new_bits(t, total);
+    if (!out) return;
+    for (uint32_t i = 0; i < n->attribute_count; i++) {
+        uint32_t count = leaf_count(n->attributes[i].type);
+        const uint64_t *bits = n->attributes[i].type->id == TYPE_STRUCT ? t->leaves[n->id][i] : NULL;
+        if (bits && !bitmap_count(bits, count)) bits = NULL;
+        for (uint32_t k = 0; k < count && is_wanted(n, i); k++)
+            if (!bits || bitmap_get(bits, k)) bitmap_set(out, leaf + k);
+        leaf += count;
+    }
+    n->wanted_leaves = bitmap_count(out, total) < total ? out : NULL;
+}
+
 static void trace(struct tracing *t) {
     struct plan_node *n = (struct plan_node *)(uintptr_t)t->node;
     switch (n->kind) {
@@ -149,6 +166,9 @@ static void trace(struct tracing *t) {
         return;
     case PLAN_AGGREGATE:
         need_list(t, n->exprs, n->expr_count);
+        return;
+    case PLAN_SCAN:
+        tell_scan(t, n);
         return;
     case PLAN_INTERSECT:
     case PLAN_EXCEPT:

@@ -67,6 +67,7 @@ struct plan_node {
     struct attribute *attributes;      // output columns
     uint32_t attribute_count;
     const uint64_t *wanted;            // bitmap over attributes; NULL: all
+    const uint64_t *wanted_leaves;     // SCAN: bitmap over the leaves of all attributes, in preorder as in json.h; NULL: all of the wanted ones
     enum changes changes;
     bool streaming;                    // grows for ever (or until its source ends)
     const uint32_t *unique_key;        // output ordinals, or NULL: none known

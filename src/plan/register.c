@@ -159,7 +159,7 @@ enum status register_statement(struct resolver *r, const struct ustatement *s) {
     if (old) {
         if (s->if_not_exists) return STATUS_OK;
         if (!s->or_replace || s->kind != USTATEMENT_CREATE_VIEW)
-            return complain(r, at_name(s, r->in_pipeline ? "PIPELINE_DUPLICATE_IDENTIFIERS.OUTPUT" : "TABLE_OR_VIEW_ALREADY_EXISTS", "defined before"), "`%s` is defined twice", name);
+            return complain(r, at_name(s, r->in_pipeline ? "PIPELINE_DUPLICATE_IDENTIFIERS.OUTPUT" : s->temporary ? "TEMP_TABLE_OR_VIEW_ALREADY_EXISTS" : "TABLE_OR_VIEW_ALREADY_EXISTS", "defined before"), "`%s` is defined twice", name);
         uint32_t index = old->index;
         *old = (struct dataset){.name = name, .statement = s, .index = index};
         return register_kind(r, s, old);

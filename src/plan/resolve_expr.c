@@ -56,7 +56,8 @@ static enum status resolve_cast(struct expr_context *c, const struct uexpr *u, s
     struct expr *arg;
     const char *inner;
     TRY(resolve_expr(c, u->args[0], &arg, &inner));
-    *name = arena_printf(a, "%s(%s AS %s)", u->cast_try ? "TRY_CAST" : "CAST", inner, type_name_sql(a, u->type));
+    // Spark does not show a cast to a nested type.
+    *name = type_is_nested(u->type) ? inner : arena_printf(a, "%s(%s AS %s)", u->cast_try ? "TRY_CAST" : "CAST", inner, type_name_sql(a, u->type));
     if (!*name) return STATUS_NO_MEMORY;
     if (!cast_allowed(arg->type, u->type)) {
         const char *condition = cast_condition(arg->type, u->type);
@@ -70,7 +71,21 @@ static enum status resolve_cast(struct expr_context *c, const struct uexpr *u, s
     return STATUS_OK;
 }
 
+// Functions that need a clause leat has not.
+static bool is_window_function(const char *name) {
+    static const char *const names[] = {"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "nth_value"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (equal_ignoring_case(names[i], name)) return true;
+    return false;
+}
+
 static enum status complain_no_function(struct resolver *r, const struct uexpr *u, const char *function) {
+    if (is_window_function(function))
+        return complain(r, (struct complaint){.span = u->span, .condition = "WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE", .label = "a window function",
+                        .hint = "window functions (OVER) are not supported yet"}, "`%s` needs an OVER clause", function);
+    if (equal_ignoring_case(function, "grouping") || equal_ignoring_case(function, "grouping_id"))
+        return complain(r, (struct complaint){.span = u->span, .condition = "UNSUPPORTED_GROUPING_EXPRESSION", .label = "no grouping sets here",
+                        .hint = "grouping sets are not supported yet"}, "`%s` belongs to CUBE, ROLLUP and GROUPING SETS", function);
     const char **names = arena_alloc_array(r->arena, SUGGESTION_LIMIT, sizeof *names);
     if (!names) return STATUS_NO_MEMORY;
     size_t count = 0;
@@ -135,6 +150,15 @@ static enum status resolve_aggregate(struct expr_context *c, const struct uexpr 
     struct resolver *r = c->resolver;
     const char *function = u->name.parts[u->name.part_count - 1];
     if (c->clause || c->inside_aggregate) return refuse_aggregate(c, u, function);
+    if (u->filter && contains_aggregate(u->filter))
+        return complain(r, (struct complaint){.span = u->filter->span, .condition = "INVALID_AGGREGATE_FILTER.CONTAINS_AGGREGATE"},
+                        "the condition of FILTER must not contain an aggregate");
+    if (!u->arg_count && equal_ignoring_case(function, "count"))
+        return complain(r, (struct complaint){.span = u->span, .condition = "WRONG_NUM_ARGS.WITH_SUGGESTION", .hint = "write count(*)"}, "`count` needs an argument");
+    bool counts = equal_ignoring_case(function, "count");
+    if (counts && u->arg_count == 1 && is_star(u->args[0]) && u->args[0]->name.part_count && !u->distinct)
+        return complain(r, (struct complaint){.span = u->args[0]->span, .condition = "INVALID_USAGE_OF_STAR_WITH_TABLE_IDENTIFIER_IN_COUNT", .label = "a table's columns",
+                        .hint = "write count(*), or name the column"}, "count(%s.*) is ambiguous: rows, or rows without NULL?", name_text(r->arena, &u->args[0]->name));
     struct arguments g = {.count = 0};
     bool count_rows = u->arg_count == 1 && is_star(u->args[0]) && !u->args[0]->name.part_count && !u->distinct && equal_ignoring_case(function, "count");
     c->inside_aggregate = true;
@@ -149,6 +173,7 @@ static enum status resolve_aggregate(struct expr_context *c, const struct uexpr 
     TRY(s);
     c->aggregates_seen = true;
     *name = name_of_call(r, u, count_rows ? (const char *[]){"1"} : g.names, count_rows ? 1 : g.count, NULL);
+    if (equal_ignoring_case(function, "mode") && g.count == 2) *name = arena_printf(r->arena, "mode() WITHIN GROUP (ORDER BY %s DESC)", g.names[0]);
     if (*name && filter) *name = name_limited(r->arena, arena_printf(r->arena, "%s FILTER (WHERE %s)", *name, filter_name ? filter_name : "…"));
     if (!*name) return STATUS_NO_MEMORY;
     if (u->ignore_nulls && g.count == 1) {
@@ -229,22 +254,40 @@ static enum status resolve_subscript(struct expr_context *c, const struct uexpr 
     struct resolver *r = c->resolver;
     struct arguments g;
     TRY(resolve_arguments(c, u->args, 2, &g));
+    const struct expr *key = g.exprs[1];
+    bool of_struct = g.exprs[0]->type->id == TYPE_STRUCT;
     *name = name_limited(r->arena, arena_printf(r->arena, "%s[%s]", g.names[0], g.names[1]));
     if (!*name) return STATUS_NO_MEMORY;
-    const struct expr *key = g.exprs[1];
-    if (g.exprs[0]->type->id == TYPE_STRUCT && key->kind == EXPR_LITERAL && key->type->id == TYPE_STRING && column_is_valid(key->literal, 0)) {
+    if (of_struct && (key->kind != EXPR_LITERAL || key->type->id != TYPE_STRING))
+        return complain(r, (struct complaint){.span = u->args[1]->span, .condition = "INVALID_EXTRACT_FIELD_TYPE", .label = type_name_sql(r->arena, key->type),
+                        .hint = "write the field's name: s.name or s['name']"}, "a field of a STRUCT is taken by its name, a text");
+    if (of_struct && column_is_valid(key->literal, 0)) {
         const struct string_view *v = column_string(key->literal, 0);
         const char *field = arena_strndup(r->arena, string_view_data(v), v->size_bytes);
-        return field ? extract_field(r, g.exprs[0], g.names[0], field, u->span, out) : STATUS_NO_MEMORY;
+        *name = field ? name_limited(r->arena, arena_printf(r->arena, "%s.%s", g.names[0], field)) : NULL;
+        return *name ? extract_field(r, g.exprs[0], g.names[0], field, u->span, out) : STATUS_NO_MEMORY;
     }
     return call_named(r, "[]", g.exprs, 2, u->span, out);
+}
+
+// What Spark calls a field taken from an expression: a map's value shows as a subscript, and arrays_zip spells its field names out.
+static const char *field_name(struct arena *a, const struct uexpr *u, const struct expr *base, const char *inner) {
+    if (base->type->id == TYPE_MAP) return name_limited(a, arena_printf(a, "%s[%s]", inner, u->field));
+    size_t length = strlen(inner);
+    if (operator_is(u->args[0], "arrays_zip") && base->type->id == TYPE_ARRAY && length && inner[length - 1] == ')') {
+        const struct type *item = base->type->fields[0].type;
+        inner = arena_strndup(a, inner, length - 1);
+        for (uint32_t i = 0; i < item->field_count && inner; i++) inner = name_limited(a, arena_printf(a, "%s, %s", inner, item->fields[i].name));
+        if (inner) inner = arena_printf(a, "%s)", inner);
+    }
+    return inner ? name_limited(a, arena_printf(a, "%s.%s", inner, u->field)) : NULL;
 }
 
 static enum status resolve_field(struct expr_context *c, const struct uexpr *u, struct expr **out, const char **name) {
     struct expr *base;
     const char *inner;
     TRY(resolve_expr(c, u->args[0], &base, &inner));
-    *name = name_limited(c->resolver->arena, arena_printf(c->resolver->arena, "%s.%s", inner, u->field));
+    *name = field_name(c->resolver->arena, u, base, inner);
     return *name ? extract_field(c->resolver, base, inner, u->field, u->span, out) : STATUS_NO_MEMORY;
 }
 

@@ -20,7 +20,6 @@ struct select {
     struct expr *having;
     struct sort_key *sorts;
     uint32_t sort_count;
-    uint32_t generator_count;
     enum status worst;           // first failure that was not fatal
 };
 
@@ -40,8 +39,6 @@ static bool is_aggregating(const struct uquery *q) {
     if (q->group_count || q->group_all || q->having) return true;
     for (uint32_t i = 0; i < q->item_count; i++)
         if (contains_aggregate(q->items[i])) return true;
-    for (uint32_t i = 0; i < q->order_count; i++)
-        if (contains_aggregate(q->order[i].expr)) return true;
     return false;
 }
 
@@ -60,9 +57,6 @@ static const char *item_name(const struct uexpr *u, const struct expr *e, const 
 
 static enum status add_generator(struct select *s, const struct uexpr *u, const struct uexpr *call) {
     struct resolver *r = s->r;
-    if (s->generator_count++)
-        return complain(r, (struct complaint){.span = u->span, .condition = "UNSUPPORTED_GENERATOR.MULTI_GENERATOR", .hint = "use LATERAL VIEW for the others"},
-                        "a SELECT list can have only one function that makes rows");
     if (is_aggregating(s->q)) return complain_not_yet(r, u->span, "rows made from an aggregate in one SELECT (put the aggregation into a subquery)");
     uint32_t first, count;
     TRY(resolve_generator(&s->c, call, false, &first, &count));
@@ -120,7 +114,8 @@ static int64_t position_of(const struct uexpr *u) {
 }
 
 static enum status check_key(struct select *s, const struct expr *e, struct span span) {
-    if (!type_is_orderable(e->type))
+    bool map = e->type->id == TYPE_MAP && type_is_orderable(e->type->fields[1].type);  // grouped with its entries sorted
+    if (!map && !type_is_orderable(e->type))
         return complain(s->r, (struct complaint){.span = span, .condition = "GROUP_EXPRESSION_TYPE_IS_NOT_ORDERABLE", .label = type_name_sql(s->r->arena, e->type)},
                         "rows cannot be grouped by a %s", type_name_sql(s->r->arena, e->type));
     return STATUS_OK;
@@ -220,8 +215,10 @@ static enum status order_expression(struct select *s, const struct usort *u, str
     s->c.aliases = s->items.items;
     s->c.alias_count = (uint32_t)s->items.count;
     s->c.aliases_first = true;
+    if (!is_aggregating(s->q)) s->c.clause = "ORDER BY";
     const char *name;
     enum status status = resolve_expr(&s->c, u->expr, out, &name);
+    s->c.clause = NULL;
     s->c.aliases_first = false;
     s->c.alias_count = 0;
     return status;
@@ -341,6 +338,10 @@ static enum status build(struct select *s, struct relation *out) {
     struct plan_node *node;
     uint32_t hidden = 0;
     TRY(project(s, &node, &hidden));
+    for (uint32_t i = 0; s->q->distinct && i < node->attribute_count; i++)
+        if (node->attributes[i].type->id == TYPE_MAP)
+            return complain(r, (struct complaint){.span = s->q->span, .condition = "UNSUPPORTED_FEATURE.SET_OPERATION_ON_MAP_TYPE", .label = "DISTINCT over a MAP"},
+                            "DISTINCT cannot compare the MAP column `%s`", node->attributes[i].name);
     if (s->q->distinct && !(node = plan_distinct(r->arena, node))) return STATUS_NO_MEMORY;
     if (s->q->distinct) node->span = s->q->span;
     TRY(sort_over(r, &node, s->sorts, s->sort_count, s->q->order_count ? s->q->order[0].span : s->q->span));
@@ -401,6 +402,8 @@ enum status constant_bigint(struct resolver *r, const struct uexpr *u, const cha
     if (!column) TRY(resolve_expr(&c, u, &e, &name));
     if (column || !expr_is_constant(e))
         return complain(r, (struct complaint){.span = u->span, .condition = "INVALID_LIMIT_LIKE_EXPRESSION.IS_UNFOLDABLE"}, "%s must be a constant", what);
+    bool of_function = !strncmp(what, "an argument", 11);  // LIMIT takes no text, functions cast it
+    if (of_function && e->type->id == TYPE_STRING && !(e = expr_cast(r->arena, e, &type_bigint, CAST_ANSI))) return STATUS_NO_MEMORY;
     if (!type_is_integral(e->type))
         return complain(r, (struct complaint){.span = u->span, .condition = "INVALID_LIMIT_LIKE_EXPRESSION.DATA_TYPE", .label = type_name_sql(r->arena, e->type)},
                         "%s must be an integer, not %s", what, type_name_sql(r->arena, e->type));
@@ -487,12 +490,22 @@ enum status resolve_query(struct resolver *r, const struct uquery *q, struct exp
             break;
         }
         c->name = q->ctes[i].name;
+        for (uint32_t k = 0; k < i && status == STATUS_OK; k++)
+            if (equal_ignoring_case(q->ctes[k].name, c->name))
+                status = complain(r, (struct complaint){.span = q->ctes[i].span, .condition = "DUPLICATED_CTE_NAMES", .label = "again"}, "two WITH queries are named `%s`", c->name);
         c->definition = &q->ctes[i];
         c->next = r->ctes;
         c->visible = r->ctes;
         r->ctes = c;
     }
+    struct cte *own = r->ctes;
     if (status == STATUS_OK) status = resolve_body(r, q, outer, out);
+    // Those nobody read are checked too.
+    for (struct cte *c = own; c != saved && status == STATUS_OK; c = c->next) {
+        bool read = c->failed;
+        for (int m = 0; m < READ_MODE_COUNT; m++) read |= c->cached[m].node != NULL;
+        if (!read) status = resolve_cte_query(r, c);
+    }
     r->ctes = saved;
     leave(r);
     return status;

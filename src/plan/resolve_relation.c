@@ -10,8 +10,8 @@ static enum status apply_alias(struct resolver *r, const struct urelation *u, st
     uint32_t shown = 0;
     for (uint32_t i = 0; i < relation->column_count; i++) shown += !relation->columns[i].hidden && !relation->columns[i].generated;
     if (u->column_alias_count && u->column_alias_count != shown)
-        return complain(r, (struct complaint){.span = span_known(u->alias_span) ? u->alias_span : u->span, .condition = "NUM_TABLE_VALUE_ALIASES_MISMATCH",
-                        .label = "another number of columns"}, "%u column names are given for %u columns", u->column_alias_count, shown);
+        return complain(r, (struct complaint){.span = span_known(u->alias_span) ? u->alias_span : u->span, .label = "another number of columns",
+                        .condition = u->kind == UREL_VALUES ? "INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH" : "NUM_TABLE_VALUE_ALIASES_MISMATCH"}, "%u column names are given for %u columns", u->column_alias_count, shown);
     struct scope_column *columns = arena_alloc_array(r->arena, (size_t)shown + 1, sizeof *columns);
     if (!columns) return STATUS_NO_MEMORY;
     uint32_t n = 0;
@@ -209,8 +209,8 @@ static bool is_table_generator(const struct urelation *u) { return u->kind == UR
 // Names of the columns a generator adds to `relation`.
 static enum status add_generated_names(struct resolver *r, const struct urelation *u, struct relation *relation, uint32_t first, uint32_t count) {
     if (u->column_alias_count && u->column_alias_count != count)
-        return complain(r, (struct complaint){.span = span_known(u->alias_span) ? u->alias_span : u->span, .condition = "NUM_TABLE_VALUE_ALIASES_MISMATCH"},
-                        "`%s` makes %u columns, and %u names are given", u->call->name.parts[0], count, u->column_alias_count);
+        return complain(r, (struct complaint){.span = span_known(u->alias_span) ? u->alias_span : u->span,
+                        .condition = u->kind == UREL_LATERAL_VIEW ? "UDTF_ALIAS_NUMBER_MISMATCH" : "NUM_TABLE_VALUE_ALIASES_MISMATCH"}, "`%s` makes %u columns, and %u names are given", u->call->name.parts[0], count, u->column_alias_count);
     struct scope_column *columns = arena_alloc_array(r->arena, (size_t)relation->column_count + count, sizeof *columns);
     if (!columns) return STATUS_NO_MEMORY;
     if (relation->column_count) memcpy(columns, relation->columns, relation->column_count * sizeof *columns);
@@ -228,24 +228,36 @@ static enum status add_generated_names(struct resolver *r, const struct urelatio
 static enum status generate_over(struct resolver *r, const struct urelation *u, struct expr_context *outer, struct relation *relation) {
     struct expr_context c = {.resolver = r, .input = relation, .outer = outer, .clause = "LATERAL VIEW"};
     if (!is_generator(u->call))
-        return complain(r, (struct complaint){.span = u->call->span, .condition = "UNRESOLVABLE_TABLE_VALUED_FUNCTION", .label = "makes no rows",
+        return complain(r, (struct complaint){.span = u->call->span, .condition = "UNSUPPORTED_GENERATOR.NOT_GENERATOR", .label = "makes no rows",
                         .hint = "explode, posexplode, inline, stack and json_tuple do"}, "`%s` is not a function that makes rows", name_text(r->arena, &u->call->name));
     uint32_t first, count;
     TRY(resolve_generator(&c, u->call, u->outer, &first, &count));
     return add_generated_names(r, u, relation, first, count);
 }
 
+// Both sides. Where every table would grow (a view over files alone), only the side whose rows are all kept does, and the other is read
+// whole when the flow starts: two growing sides would be a join of streams.
+static enum status resolve_sides(struct resolver *r, const struct urelation *u, struct expr_context *outer, struct relation *left, struct relation *right) {
+    bool right_first = u->join == UJOIN_RIGHT;
+    enum read_mode mode = r->mode;
+    struct relation *first = right_first ? right : left;
+    enum status status = resolve_relation(r, right_first ? u->right : u->left, outer, first);
+    if (status == STATUS_OK && mode == READ_GROWING && first->node->streaming) r->mode = READ_BATCH;
+    enum status second = resolve_relation(r, right_first ? u->left : u->right, outer, right_first ? left : right);
+    r->mode = mode;
+    TRY(status);
+    return second;
+}
+
 static enum status resolve_join(struct resolver *r, const struct urelation *u, struct expr_context *outer, struct relation *out) {
     struct relation left, right;
-    enum status status = resolve_relation(r, u->left, outer, &left);
-    if (status == STATUS_OK && u->lateral && is_table_generator(u->right)) {
+    if (u->lateral) {
+        TRY(resolve_relation(r, u->left, outer, &left));
+        if (!is_table_generator(u->right)) return complain_not_yet(r, u->right->span, "LATERAL subqueries");
         *out = left;
         return generate_over(r, u->right, outer, out);
     }
-    if (u->lateral) return status == STATUS_OK ? complain_not_yet(r, u->right->span, "LATERAL subqueries") : status;
-    enum status second = resolve_relation(r, u->right, outer, &right);
-    TRY(status);
-    TRY(second);
+    TRY(resolve_sides(r, u, outer, &left, &right));
     const char **names = NULL;
     uint32_t count = 0;
     TRY(using_names(r, u, &left, &right, &names, &count));

@@ -114,6 +114,10 @@ static enum status resolve_logic(struct expr_context *c, const struct uexpr *u, 
             TRY(as_boolean(r, args[i], names[i], u->args[i]->span, &args[i]));
             continue;
         }
+        if (id == TYPE_STRING && mixed) {
+            if (!(args[i] = expr_cast(r->arena, args[i], &type_boolean, CAST_IMPLICIT))) return STATUS_NO_MEMORY;
+            continue;
+        }
         const char *type = type_name_sql(r->arena, args[i]->type);
         return complain(r, (struct complaint){.span = u->args[i]->span, .label = type,
                         .condition = mixed ? "DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES" : "DATATYPE_MISMATCH.BINARY_OP_WRONG_TYPE"},
@@ -166,12 +170,19 @@ static enum status resolve_quantified_like(struct expr_context *c, const struct 
     bool negated = !strncmp(word, "not ", 4), all = strstr(word, " all") != NULL;
     if (negated) word += 4;
     const char *like = !strncmp(word, "ilike", 5) ? "ilike" : "like";
+    bool lower = !strcmp(like, "ilike"), literals = true;
     struct expr *subject, *total = NULL;
-    TRY(resolve_expr(c, u->args[0], &subject, name));
+    const char *written, *chain = NULL;   // how Spark shows it when a pattern is no text known beforehand
+    TRY(resolve_expr(c, u->args[0], &subject, &written));
     for (uint32_t i = 1; i < u->arg_count; i++) {
         struct expr *pattern, *one;
-        const char *ignored;
-        TRY(resolve_expr(c, u->args[i], &pattern, &ignored));
+        const char *text;
+        TRY(resolve_expr(c, u->args[i], &pattern, &text));
+        literals &= pattern->type->id == TYPE_STRING && expr_is_constant(pattern);
+        text = arena_printf(r->arena, lower ? "lower(%s) LIKE lower(%s)" : "%s LIKE %s", written, text);
+        if (text && negated) text = arena_printf(r->arena, "(NOT %s)", text);
+        if (text && chain) text = arena_printf(r->arena, "(%s %s %s)", chain, all ? "AND" : "OR", text);
+        if (!(chain = name_limited(r->arena, text))) return STATUS_NO_MEMORY;
         TRY(call_named(r, like, (struct expr *[]){subject, pattern}, 2, u->span, &one));
         if (negated) TRY(call_named(r, "not", &one, 1, u->span, &one));
         if (!total) {
@@ -185,8 +196,8 @@ static enum status resolve_quantified_like(struct expr_context *c, const struct 
         total = both;
     }
     *out = total;
-    bool lower = !strcmp(like, "ilike");
-    *name = arena_printf(r->arena, lower ? "%s%s(lower(%s))" : "%s%s(%s)", negated ? "not" : "", all ? "likeall" : "likeany", *name);
+    *name = chain;
+    if (literals) *name = arena_printf(r->arena, lower ? "%s%s(lower(%s))" : "%s%s(%s)", negated ? "not" : "", all ? "likeall" : "likeany", written);
     return *name && total ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
@@ -207,7 +218,7 @@ static bool is_list(const struct expr *e, enum type_id id) { return e && e->type
 static bool lambda_types_of(const char *function, uint32_t position, struct expr *const *args, struct lambda_types *t) {
     const struct expr *first = args[0], *second = position > 1 ? args[1] : NULL;
     memset(t, 0, sizeof *t);
-    bool one = equal_ignoring_case(function, "exists") || equal_ignoring_case(function, "forall") || equal_ignoring_case(function, "any_match");
+    bool one = equal_ignoring_case(function, "exists") || equal_ignoring_case(function, "forall");
     if (one || equal_ignoring_case(function, "transform") || equal_ignoring_case(function, "filter")) {
         if (!is_list(first, TYPE_ARRAY)) return false;
         add_type(t, first->type->fields[0].type, first->type->fields[0].nullable);
@@ -275,10 +286,21 @@ static enum status resolve_lambda(struct expr_context *c, const struct uexpr *u,
     return *name ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
+// The first argument of a function that is a lambda; UINT32_MAX: it takes none. One written without arrow ignores its parameters.
+static uint32_t lambda_position(const struct uexpr *u) {
+    static const char *const second[] = {"transform", "filter", "exists", "forall", "array_sort", "map_filter", "transform_keys", "transform_values"};
+    static const char *const third[] = {"aggregate", "reduce", "zip_with", "map_zip_with"};
+    for (size_t i = 0; i < sizeof second / sizeof *second; i++)
+        if (operator_is(u, second[i])) return 1;
+    for (size_t i = 0; i < sizeof third / sizeof *third; i++)
+        if (operator_is(u, third[i])) return 2;
+    return UINT32_MAX;
+}
+
 static bool has_lambda(const struct uexpr *u) {
     for (uint32_t i = 0; i < u->arg_count; i++)
         if (u->args[i]->kind == U_LAMBDA) return true;
-    return false;
+    return u->arg_count > lambda_position(u);
 }
 
 static enum status resolve_higher_order(struct expr_context *c, const struct uexpr *u, struct expr **out, const char **name) {
@@ -286,15 +308,20 @@ static enum status resolve_higher_order(struct expr_context *c, const struct uex
     const char *function = u->name.parts[u->name.part_count - 1];
     struct expr **args = arena_alloc_array(r->arena, u->arg_count, sizeof *args);
     const char **names = arena_alloc_array(r->arena, (size_t)u->arg_count + 1, sizeof *names);
+    const char *hidden_names[3] = {"", "", ""};  // of parameters that nothing can refer to
     if (!args || !names) return STATUS_NO_MEMORY;
+    if (!function_find(function))
+        return complain(r, (struct complaint){.span = span_known(u->name_span) ? u->name_span : u->span, .condition = "UNRESOLVED_ROUTINE", .label = "unknown function"},
+                        "no function `%s`", function);
     for (uint32_t i = 0; i < u->arg_count; i++) {
         struct lambda_types t;
-        if (u->args[i]->kind != U_LAMBDA) {
+        if (u->args[i]->kind != U_LAMBDA && i < lambda_position(u)) {
             TRY(resolve_expr(c, u->args[i], &args[i], &names[i]));
-        } else if (i && function_find(function) && lambda_types_of(function, i, args, &t)) {
-            TRY(resolve_lambda(c, u->args[i], &t, &args[i], &names[i]));
+        } else if (i && lambda_types_of(function, i, args, &t)) {
+            struct uexpr constant = {.kind = U_LAMBDA, .span = u->args[i]->span, .arg_count = 1, .args = &u->args[i], .name_count = t.least, .names = hidden_names};
+            TRY(resolve_lambda(c, u->args[i]->kind == U_LAMBDA ? u->args[i] : &constant, &t, &args[i], &names[i]));
         } else {
-            bool known = i && function_find(function);
+            bool known = lambda_position(u) != UINT32_MAX && i;
             return complain(r, (struct complaint){.span = u->args[i]->span, .condition = known ? "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE" :
                             "INVALID_LAMBDA_FUNCTION_CALL.NON_HIGHER_ORDER_FUNCTION", .label = "a lambda"}, "`%s` cannot apply a lambda to these arguments", function);
         }
@@ -322,8 +349,10 @@ enum status resolve_special(struct expr_context *c, const struct uexpr *u, struc
     if (operator_is(u, "struct")) return resolve_struct(c, u, out, name);
     if (operator_is(u, "window") || operator_is(u, "session_window")) return resolve_time_window(c, u, out, name);
     if (is_quantified_like(word) && u->arg_count >= 2) return resolve_quantified_like(c, u, word, out, name);
+    if (operator_is(u, "window_time") && u->arg_count == 1) return resolve_window_time(c, u, out, name);
     if (is_generator(u))
-        return complain(c->resolver, (struct complaint){.span = u->span, .condition = "UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS", .label = "makes rows",
+        return complain(c->resolver, (struct complaint){.span = u->span, .label = "makes rows",
+                        .condition = c->clause && !strcmp(c->clause, "WHERE") ? "UNSUPPORTED_GENERATOR.OUTSIDE_SELECT" : "UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS",
                         .hint = "put it alone in the SELECT list, or in LATERAL VIEW"}, "`%s` makes rows and cannot stand inside an expression or here", word);
     if (has_lambda(u)) return resolve_higher_order(c, u, out, name);
     *handled = false;

@@ -164,11 +164,13 @@ static enum status resolve_source(struct resolver *r, const struct urelation *u,
 
 // --- views and CTEs ---
 
-static enum status rename_columns(struct resolver *r, struct relation *relation, const char *const *names, uint32_t count, struct span span, const char *what) {
+static enum status rename_columns(struct resolver *r, struct relation *relation, const char *const *names, uint32_t count, struct span span, const char *what,
+                                  bool view) {
     if (!count) return STATUS_OK;
+    const char *condition = !view ? "ASSIGNMENT_ARITY_MISMATCH" : relation->column_count > count ? "CREATE_VIEW_COLUMN_ARITY_MISMATCH.TOO_MANY_DATA_COLUMNS"
+                                                                                            : "CREATE_VIEW_COLUMN_ARITY_MISMATCH.NOT_ENOUGH_DATA_COLUMNS";
     if (count != relation->column_count)
-        return complain(r, (struct complaint){.span = span, .condition = relation->column_count > count ? "CREATE_VIEW_COLUMN_ARITY_MISMATCH.TOO_MANY_DATA_COLUMNS" :
-                        "CREATE_VIEW_COLUMN_ARITY_MISMATCH.NOT_ENOUGH_DATA_COLUMNS"}, "`%s` names %u columns, and its query has %u", what, count, relation->column_count);
+        return complain(r, (struct complaint){.span = span, .condition = condition}, "`%s` names %u columns, and its query has %u", what, count, relation->column_count);
     for (uint32_t i = 0; i < count; i++) relation->columns[i].name = names[i];
     return STATUS_OK;
 }
@@ -183,7 +185,7 @@ static enum status share(struct resolver *r, const struct relation *from, const 
     return STATUS_OK;
 }
 
-static enum status resolve_cte(struct resolver *r, const struct urelation *u, struct cte *c, struct relation *out) {
+enum status resolve_cte_query(struct resolver *r, struct cte *c) {
     if (c->failed) return STATUS_INVALID_QUERY;
     if (!c->cached[r->mode].node) {
         struct cte *saved = r->ctes;
@@ -192,11 +194,16 @@ static enum status resolve_cte(struct resolver *r, const struct urelation *u, st
         struct relation relation;
         enum status s = resolve_query(r, c->definition->query, NULL, &relation);
         r->ctes = saved;
-        if (s == STATUS_OK) s = rename_columns(r, &relation, c->definition->column_names, c->definition->column_count, c->definition->span, c->name);
+        if (s == STATUS_OK) s = rename_columns(r, &relation, c->definition->column_names, c->definition->column_count, c->definition->span, c->name, false);
         c->failed = s != STATUS_OK;
         TRY(s);
         c->cached[r->mode] = relation;
     }
+    return STATUS_OK;
+}
+
+static enum status resolve_cte(struct resolver *r, const struct urelation *u, struct cte *c, struct relation *out) {
+    TRY(resolve_cte_query(r, c));
     if (u->stream) return complain(r, (struct complaint){.span = u->span, .condition = "UNSUPPORTED_FEATURE", .hint = "write STREAM inside the WITH query"}, "STREAM of a WITH query");
     return share(r, &c->cached[r->mode], c->name, out);
 }
@@ -215,7 +222,8 @@ static enum status mode_of_stream(struct resolver *r, const struct urelation *u,
 }
 
 static enum status complain_cycle(struct resolver *r, struct span span, const struct dataset *d) {
-    return complain(r, (struct complaint){.span = span, .condition = "LEAT_CYCLE", .label = "reads itself"}, "`%s` reads itself, perhaps through others", d->name);
+    return complain(r, (struct complaint){.span = span, .condition = r->in_pipeline ? "LEAT_CYCLE" : "RECURSIVE_VIEW", .label = "reads itself"},
+                    "`%s` reads itself, perhaps through others", d->name);
 }
 
 static enum status resolve_view(struct resolver *r, const struct urelation *u, struct dataset *d, struct relation *out) {
@@ -238,7 +246,7 @@ static enum status resolve_view(struct resolver *r, const struct urelation *u, s
         if (status == STATUS_OK && s->column_count) {
             const char **names = arena_alloc_array(r->arena, s->column_count, sizeof *names);
             for (uint32_t i = 0; names && i < s->column_count; i++) names[i] = s->columns[i].name;
-            status = names ? rename_columns(r, &relation, names, s->column_count, s->name.span, d->name) : STATUS_NO_MEMORY;
+            status = names ? rename_columns(r, &relation, names, s->column_count, s->name.span, d->name, true) : STATUS_NO_MEMORY;
         }
         r->ctes = ctes;
         r->mode = saved;
@@ -289,6 +297,9 @@ static enum status complain_no_table(struct resolver *r, const struct urelation 
     const char *hint = near ? arena_printf(r->arena, "did you mean `%s`?", near) : NULL;
     vector_release(&names);
     if (s != STATUS_OK) return s;
+    if (u->name.part_count > 3)
+        return complain(r, (struct complaint){.span = u->name.span, .condition = "REQUIRES_SINGLE_PART_NAMESPACE", .label = "too many parts"},
+                        "`%s`: a table's name has at most three parts", written);
     return complain(r, (struct complaint){.span = u->name.span, .condition = "TABLE_OR_VIEW_NOT_FOUND", .label = "not found", .hint = hint}, "no table or view `%s`", written);
 }
 
@@ -334,7 +345,8 @@ enum status apply_watermark(struct resolver *r, const struct urelation *u, struc
     struct expr *e;
     const char *name;
     TRY(resolve_expr(&c, w->expr, &e, &name));
-    if (e->type->id != TYPE_TIMESTAMP && e->type->id != TYPE_TIMESTAMP_NTZ)
+    bool is_time = e->type->id == TYPE_TIMESTAMP || e->type->id == TYPE_TIMESTAMP_NTZ;
+    if (!is_time && relation->node->streaming)
         return complain(r, (struct complaint){.span = w->expr->span, .condition = "EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE", .label = type_name_sql(r->arena, e->type)},
                         "the event time `%s` must be a TIMESTAMP, not %s", name, type_name_sql(r->arena, e->type));
     uint32_t width = relation->node->attribute_count, ordinal = e->kind == EXPR_COLUMN ? e->ordinal : width;
@@ -356,6 +368,7 @@ enum status apply_watermark(struct resolver *r, const struct urelation *u, struc
         relation->column_count++;
         ordinal = width;
     }
+    if (!relation->node->streaming) return STATUS_OK;  // accepted on what is read whole, and without effect
     struct plan_node *n = plan_over(r->arena, PLAN_WATERMARK, relation->node);
     if (!n) return STATUS_NO_MEMORY;
     n->watermark_column = ordinal;

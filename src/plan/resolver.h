@@ -171,6 +171,8 @@ enum status call_named(struct resolver *r, const char *function, struct expr **a
 // resolve_special.c: calls that are syntax. *handled false: an ordinary function.
 enum status resolve_special(struct expr_context *c, const struct uexpr *u, struct expr **out, const char **name, bool *handled);
 enum status resolve_time_window(struct expr_context *c, const struct uexpr *u, struct expr **out, const char **name);
+enum status resolve_window_time(struct expr_context *c, const struct uexpr *u, struct expr **out, const char **name);
+bool is_window_time(const struct expr *e);
 enum status time_window_keys(struct expr_context *c, struct expr *const *keys, uint32_t count);  // tells a SESSION its keys
 
 // --- naming.c ---
@@ -195,6 +197,7 @@ enum status resolve_relation(struct resolver *r, const struct urelation *u, stru
 enum status join_keys(struct arena *a, struct plan_node *join);     // equal pairs of its condition → left_keys, right_keys
 // resolve_table.c
 enum status resolve_table(struct resolver *r, const struct urelation *u, struct relation *out);
+enum status resolve_cte_query(struct resolver *r, struct cte *c);  // a WITH query, once per mode
 enum status apply_watermark(struct resolver *r, const struct urelation *u, struct relation *relation);
 enum status resolve_values(struct resolver *r, const struct urelation *u, struct expr_context *outer, struct relation *out);
 struct dataset *find_dataset(struct resolver *r, const struct uname *name);  // of the file; NULL: none

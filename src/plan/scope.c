@@ -30,7 +30,8 @@ static struct match match_columns(const struct relation *r, const struct uname *
         const struct scope_column *c = &r->columns[i];
         if (c->qualifier && equal_ignoring_case(c->qualifier, name->parts[0]) && equal_ignoring_case(c->name, name->parts[1])) consider(&m, c, 2);
     }
-    for (uint32_t i = 0; !m.count && i < r->column_count; i++) {
+    bool qualified_found = m.count > 0;
+    for (uint32_t i = 0; !qualified_found && i < r->column_count; i++) {
         const struct scope_column *c = &r->columns[i];
         if (!c->hidden && equal_ignoring_case(c->name, name->parts[0])) consider(&m, c, 1);
     }
@@ -101,7 +102,8 @@ enum status extract_field(struct resolver *r, struct expr *base, const char *bas
         struct expr *key = expr_string(r->arena, field, strlen(field));
         return key ? call_named(r, "[]", (struct expr *[]){base, key}, 2, span, out) : STATUS_NO_MEMORY;
     }
-    return complain(r, (struct complaint){.span = span, .condition = "INVALID_EXTRACT_BASE_FIELD_TYPE", .label = type_name_sql(r->arena, t),
+    const char *condition = t->id == TYPE_ARRAY ? "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE" : "INVALID_EXTRACT_BASE_FIELD_TYPE";
+    return complain(r, (struct complaint){.span = span, .condition = condition, .label = type_name_sql(r->arena, t),
                     .hint = "fields are taken from STRUCT, MAP or ARRAY of STRUCT"},
                     "cannot take `%s` from `%s`, which is %s", field, base_name, type_name_sql(r->arena, t));
 }
@@ -147,7 +149,8 @@ static enum status find_alias(struct expr_context *c, const struct uname *name, 
     }
     if (!found) return STATUS_OK;
     if (count > 1)
-        return complain(c->resolver, (struct complaint){.span = name->span, .condition = "AMBIGUOUS_REFERENCE", .label = "several columns have this name"},
+        return complain(c->resolver, (struct complaint){.span = name->span, .label = "several columns have this name", .hint = "give them different names with AS",
+                        .condition = c->aliases_first ? "UNRESOLVED_COLUMN.WITH_SUGGESTION" : "AMBIGUOUS_REFERENCE"},
                         "`%s` could be any of %u columns", name->parts[0], count);
     return extract_rest(c->resolver, name, 1, found->expr, name->parts[0], out, column_name);
 }

@@ -27,6 +27,22 @@ static enum status resolve_operands(struct resolver *r, const struct uquery *q, 
 
 static const char *word_of(const struct uquery *q) { return q->set == USET_UNION ? "UNION" : q->set == USET_EXCEPT ? "EXCEPT" : "INTERSECT"; }
 
+// `t` with the field names of `like`, where both are nested alike; else t itself. A set operation matches fields by their position.
+static const struct type *named_like(struct arena *a, const struct type *t, const struct type *like) {
+    bool nested = t->id == TYPE_STRUCT || t->id == TYPE_ARRAY || t->id == TYPE_MAP;
+    if (!nested || t->id != like->id || t->field_count != like->field_count) return t;
+    struct field *fields = arena_alloc_array(a, (size_t)t->field_count + 1, sizeof *fields);
+    if (!fields) return NULL;
+    for (uint32_t i = 0; i < t->field_count; i++) {
+        fields[i] = t->fields[i];
+        fields[i].name = like->fields[i].name;
+        if (!(fields[i].type = named_like(a, t->fields[i].type, like->fields[i].type))) return NULL;
+    }
+    if (t->id == TYPE_STRUCT) return type_struct(a, fields, t->field_count);
+    if (t->id == TYPE_ARRAY) return type_array(a, fields[0].type, fields[0].nullable);
+    return type_map(a, fields[0].type, fields[1].type, fields[1].nullable);
+}
+
 static enum status common_types(struct resolver *r, const struct uquery *q, struct relation *operands, uint32_t count, const struct type **types) {
     uint32_t width = operands[0].node->attribute_count;
     for (uint32_t i = 1; i < count; i++)
@@ -37,7 +53,9 @@ static enum status common_types(struct resolver *r, const struct uquery *q, stru
     for (uint32_t k = 0; k < width; k++) {
         types[k] = operands[0].node->attributes[k].type;
         for (uint32_t i = 1; i < count; i++) {
-            const struct type *met = coerce_common(r->arena, types[k], operands[i].node->attributes[k].type);
+            const struct type *other = named_like(r->arena, operands[i].node->attributes[k].type, types[k]);
+            if (!other) return STATUS_NO_MEMORY;
+            const struct type *met = coerce_common(r->arena, types[k], other);
             if (!met)
                 return complain(r, (struct complaint){.span = q->span, .condition = "INCOMPATIBLE_COLUMN_TYPE"}, "column %u of %s is %s in one query and %s in another", k + 1,
                                 word_of(q), type_name_sql(r->arena, types[k]), type_name_sql(r->arena, operands[i].node->attributes[k].type));

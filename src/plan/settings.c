@@ -24,6 +24,7 @@ static const struct option setting_options[] = {
     {"leat.watermark.policy", OPTION_ENUM, "min", false, false, "min|global", "Minimum over partitions, or Spark's maximum over all"},
     {"spark.sql.session.timeZone", OPTION_STRING, "UTC", false, false, NULL, "Time zone in which timestamps are read and shown"},
     {"spark.sql.ansi.enabled", OPTION_BOOLEAN, "true", false, false, NULL, "Must be true: leat follows Spark 4's ANSI mode"},
+    {"spark.sql.mapKeyDedupPolicy", OPTION_ENUM, "EXCEPTION", false, false, "EXCEPTION|LAST_WIN", "Equal keys in a new map: an error, or the last one stays"},
     {NULL, OPTION_STRING, NULL, false, false, NULL, NULL},
 };
 

@@ -54,6 +54,8 @@ struct split {                         // a morsel: the unit one worker reads. C
     struct range range;
     uint64_t sequence;                 // in intent order: 0, 1, 2 …
     int64_t whole_begin, whole_end;    // the range it was cut from
+    const uint64_t *wanted_leaves;     // set by whoever reads it: bitmap over the leaves of the schema, in preorder as in json.h; NULL: all of the
+                                       // wanted columns. What is within a column and not wanted may be constant NULL
 };
 struct splits {
     struct split *items;

@@ -166,7 +166,11 @@ static enum status join_subquery(struct expr_context *c, const struct uexpr *u, 
     struct resolver *r = c->resolver;
     struct arena *a = r->arena;
     struct relation sub;
-    TRY(resolve_query(r, u->query, c, &sub));
+    enum read_mode mode = r->mode;
+    if (mode == READ_GROWING && c->input->node->streaming) r->mode = READ_BATCH;  // as in a join: one side grows
+    enum status status = resolve_query(r, u->query, c, &sub);
+    r->mode = mode;
+    TRY(status);
     struct pull p = {.r = r};
     struct plan_node *right = sub.node;
     TRY(pull_up(&p, &right));
@@ -363,6 +367,9 @@ static enum status resolve_scalar(struct expr_context *c, const struct uexpr *u,
 
 enum status resolve_subquery_expr(struct expr_context *c, const struct uexpr *u, struct expr **out, const char **name) {
     struct resolver *r = c->resolver;
+    if (c->lambdas)
+        return complain(r, (struct complaint){.span = u->span, .condition = "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.HIGHER_ORDER_FUNCTION", .label = "inside a lambda"},
+                        "a subquery cannot stand inside a lambda");
     struct relation sub;
     struct expr_context probe = *c;
     probe.outer_used = false;

@@ -25,7 +25,7 @@ static bool same_source(const struct uexpr *a, const struct uexpr *b) {
 static bool has_month(const char *text) { return strstr(text, "month") || strstr(text, "year"); }
 
 // A duration argument in µs: a text, or an integer of µs.
-static enum status duration_of(struct resolver *r, const struct uexpr *u, int64_t *us) {
+static enum status duration_of(struct resolver *r, const struct uexpr *u, bool session, int64_t *us) {
     const struct column *literal = u->kind == U_LITERAL ? u->literal : NULL;
     if (literal && literal->type->id == TYPE_INT) return *us = column_int32(literal, 0), STATUS_OK;
     if (literal && literal->type->id == TYPE_BIGINT) return *us = column_int64(literal, 0), STATUS_OK;
@@ -40,8 +40,13 @@ static enum status duration_of(struct resolver *r, const struct uexpr *u, int64_
     if (n > 3 && !strcmp(text + n - 3, "min")) short_unit = true;
     if (has_month(text))
         return complain(r, (struct complaint){.span = u->span, .condition = "_LEGACY_ERROR_TEMP_3231"}, "a window cannot be measured in months or years");
+    bool minus = *text == '-';
+    text += minus;
     // What parse_duration knows is singular and plural units in sequence; an INTERVAL word before them is allowed.
-    if (!short_unit && parse_duration(text, us)) return STATUS_OK;
+    if (!short_unit && parse_duration(text, us)) {
+        if (minus) *us = -*us;
+        return STATUS_OK;
+    }
     int64_t total = 0;
     char piece[64];
     const char *p = text;
@@ -59,8 +64,9 @@ static enum status duration_of(struct resolver *r, const struct uexpr *u, int64_
         piece[size] = '\0';
         if (!parse_duration(piece, &one) || __builtin_add_overflow(total, one, &total)) break;
         while (*p == ' ') p++;
-        if (!*p) return *us = total, STATUS_OK;
+        if (!*p) return *us = minus ? -total : total, STATUS_OK;
     }
+    if (session) return *us = 0, STATUS_OK;  // Spark casts the gap per row: no interval, no session
     return complain(r, (struct complaint){.span = u->span, .condition = "CANNOT_PARSE_INTERVAL", .label = "not an interval", .hint = "write '10 minutes'"},
                     "cannot understand this duration");
 }
@@ -80,10 +86,48 @@ static enum status check_window(struct resolver *r, const struct uexpr *u, const
     return STATUS_OK;
 }
 
+static bool is_window_type(const struct type *t) {
+    return t->id == TYPE_STRUCT && t->field_count == 2 && !strcmp(t->fields[0].name, "start") && !strcmp(t->fields[1].name, "end") &&
+           (t->fields[1].type->id == TYPE_TIMESTAMP || t->fields[1].type->id == TYPE_TIMESTAMP_NTZ);
+}
+
+// The last microsecond of a window: its end, less one.
+static enum status last_moment(struct resolver *r, struct expr *window, struct span span, struct expr **out) {
+    struct column *one = arena_alloc_zeroed(r->arena, sizeof *one);
+    int64_t *value = arena_alloc(r->arena, sizeof *value);
+    struct expr *args[2];
+    if (!one || !value) return STATUS_NO_MEMORY;
+    *value = 1;
+    *one = (struct column){.type = &type_interval_dt, .form = COLUMN_CONSTANT, .row_count = 1, .values = value};
+    TRY(extract_field(r, window, "window", "end", span, &args[0]));
+    if (!(args[1] = expr_literal(r->arena, one))) return STATUS_NO_MEMORY;
+    return call_named(r, "-", args, 2, span, out);
+}
+
+enum { WINDOW_TIME_PREFIX = 12 };  // of "window_time("
+
+bool is_window_time(const struct expr *e) {
+    return e->kind == EXPR_CALL && e->name && !strncmp(e->name, "window_time(", WINDOW_TIME_PREFIX);
+}
+
+enum status resolve_window_time(struct expr_context *c, const struct uexpr *u, struct expr **out, const char **name) {
+    struct resolver *r = c->resolver;
+    struct expr *window;
+    const char *inner;
+    TRY(resolve_expr(c, u->args[0], &window, &inner));
+    if (!is_window_type(window->type))
+        return complain(r, (struct complaint){.span = u->args[0]->span, .condition = "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", .label = type_name_sql(r->arena, window->type)},
+                        "`window_time` needs the column that window() makes, not %s", type_name_sql(r->arena, window->type));
+    TRY(last_moment(r, window, u->span, out));
+    *name = name_limited(r->arena, arena_printf(r->arena, "window_time(%s)", inner));
+    return *name ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
 static enum status time_argument(struct expr_context *c, const struct uexpr *u, struct expr **time) {
     const char *name;
     TRY(resolve_expr(c, u, time, &name));
     enum type_id id = (*time)->type->id;
+    if (is_window_type((*time)->type)) return last_moment(c->resolver, *time, u->span, time);
     if (id == TYPE_TIMESTAMP || id == TYPE_TIMESTAMP_NTZ) return STATUS_OK;
     if (id == TYPE_STRING || id == TYPE_DATE || id == TYPE_NULL)
         return (*time = expr_cast(c->resolver->arena, *time, &type_timestamp, CAST_IMPLICIT)) ? STATUS_OK : STATUS_NO_MEMORY;
@@ -96,7 +140,11 @@ static enum status fill_session(struct expr_context *c, const struct uexpr *u, s
     n->exprs = arena_alloc_array(r->arena, 2, sizeof *n->exprs);
     if (!n->exprs) return STATUS_NO_MEMORY;
     n->exprs[n->expr_count++] = time;
-    if (u->args[1]->kind == U_LITERAL) return duration_of(r, u->args[1], &n->gap_us);
+    if (u->args[1]->kind == U_LITERAL) {
+        TRY(duration_of(r, u->args[1], true, &n->gap_us));
+        if (n->gap_us < 0) n->gap_us = 0;  // −1 would mean a gap per row; neither makes a session
+        return STATUS_OK;
+    }
     const char *name;
     TRY(resolve_expr(c, u->args[1], &n->exprs[n->expr_count++], &name));
     n->gap_us = -1;
@@ -108,10 +156,10 @@ static enum status fill_window(struct expr_context *c, const struct uexpr *u, st
     n->exprs = arena_alloc_array(r->arena, 1, sizeof *n->exprs);
     if (!n->exprs) return STATUS_NO_MEMORY;
     n->exprs[n->expr_count++] = time;
-    TRY(duration_of(r, u->args[1], &n->window_us));
+    TRY(duration_of(r, u->args[1], false, &n->window_us));
     n->slide_us = n->window_us;
-    if (u->arg_count > 2) TRY(duration_of(r, u->args[2], &n->slide_us));
-    if (u->arg_count > 3) TRY(duration_of(r, u->args[3], &n->window_offset_us));
+    if (u->arg_count > 2) TRY(duration_of(r, u->args[2], false, &n->slide_us));
+    if (u->arg_count > 3) TRY(duration_of(r, u->args[3], false, &n->window_offset_us));
     return check_window(r, u, n);
 }
 

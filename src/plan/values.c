@@ -27,8 +27,13 @@ static enum status resolve_cells(struct resolver *r, const struct urelation *u, 
                 worst = s;
                 continue;
             }
+            if (expr_draws(*cell)) {
+                worst = complain(r, (struct complaint){.span = u->rows[i][k]->span, .label = "drawn anew for each row",
+                                 .condition = "INVALID_INLINE_TABLE.CANNOT_EVALUATE_EXPRESSION_IN_INLINE_TABLE"}, "VALUES takes constants only");
+                continue;
+            }
             if (!expr_is_constant(*cell)) t->constant = false;
-            const struct type *met = t->types[k] ? coerce_common(r->arena, t->types[k], (*cell)->type) : (*cell)->type;
+            const struct type *met = t->types[k] ? coerce_tightest_common(r->arena, t->types[k], (*cell)->type) : (*cell)->type;
             if (!met) {
                 worst = complain(r, (struct complaint){.span = u->rows[i][k]->span, .condition = "INVALID_INLINE_TABLE.INCOMPATIBLE_TYPES_IN_INLINE_TABLE",
                                  .label = type_name_sql(r->arena, (*cell)->type)}, "column %u of VALUES has rows of different types: %s and %s", k + 1,
@@ -90,7 +95,29 @@ static enum status union_of_rows(struct resolver *r, const struct table *t, stru
     return STATUS_OK;
 }
 
+// VALUES (struct(1, 'a')): rows that are one struct(…) are rows of its parts. NULL: these are not; *failed: no memory.
+static const struct urelation *rows_of_structs(struct arena *a, const struct urelation *u, bool *failed) {
+    *failed = false;
+    if (u->row_width != 1 || !u->row_count) return NULL;
+    uint32_t width = u->rows[0][0]->arg_count;
+    for (uint32_t i = 0; i < u->row_count; i++)
+        if (!operator_is(u->rows[i][0], "struct") || u->rows[i][0]->arg_count != width || !width) return NULL;
+    struct urelation *parts = arena_alloc(a, sizeof *parts);
+    *failed = !parts;
+    if (!parts) return NULL;
+    *parts = *u;
+    parts->row_width = width;
+    parts->rows = arena_alloc_array(a, u->row_count, sizeof *parts->rows);
+    *failed = !parts->rows;
+    for (uint32_t i = 0; i < u->row_count && parts->rows; i++) parts->rows[i] = u->rows[i][0]->args;
+    return *failed ? NULL : parts;
+}
+
 enum status resolve_values(struct resolver *r, const struct urelation *u, struct expr_context *outer, struct relation *out) {
+    bool failed;
+    const struct urelation *parts = rows_of_structs(r->arena, u, &failed);
+    if (failed) return STATUS_NO_MEMORY;
+    if (parts) u = parts;
     struct table t = {.row_count = u->row_count, .width = u->row_width};
     t.cells = arena_alloc_array(r->arena, (size_t)t.row_count * t.width + 1, sizeof *t.cells);
     t.types = arena_alloc_array(r->arena, (size_t)t.width + 1, sizeof *t.types);

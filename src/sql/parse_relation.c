@@ -273,6 +273,11 @@ bool parse_lateral_views(struct parser *p, struct urelation **relation) {
         r->alias_span = current(p)->span;
         if (is_name(current(p)) && !at_keyword(p, KEYWORD_AS) && !at_clause(p) && !(r->alias = parse_name(p, "an alias"))) return false;
         bool as = accept_keyword(p, KEYWORD_AS);
+        if (!as && !r->alias) {
+            (void)parse_unexpected(p, "a name for the rows");
+            parse_hint(p, "write LATERAL VIEW explode(a) name AS column");
+            return false;
+        }
         struct list names = {0};
         if (as || (r->alias && is_name(current(p)) && !at_clause(p) && !is_strict_keyword(current(p)))) {
             do {

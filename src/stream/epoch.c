@@ -20,10 +20,10 @@ static int64_t start_offset(const struct stream_source *source, uint32_t partiti
     return 0;  // a partition found later begins at its beginning
 }
 
-static struct flow_source *flow_position(const struct stream_flow *f, const struct stream_source *source) {
-    struct stream *s = f->runtime->stream;
-    struct flow_entry *entry = durable_flow(&s->durable, f->flow->name);
-    return entry ? flow_entry_source(entry, &s->durable, source->table->name) : NULL;
+// NULL: it has none yet.
+static const struct flow_source *flow_position(const struct stream_flow *f, const struct stream_source *source) {
+    const struct flow_entry *entry = durable_flow(&f->runtime->stream->durable, f->flow->name);
+    return entry ? flow_entry_find_source(entry, source->table->name) : NULL;
 }
 
 static bool reads(const struct stream_flow *f, const struct stream_source *source) {
@@ -228,6 +228,14 @@ static enum status empty_pending_targets(struct runtime *r, struct error *e) {
     return STATUS_OK;
 }
 
+// Is a target emptied by the running epoch: now, or already in a store that has the epoch?
+static bool empties(const struct runtime *r, const struct stream_target *t) {
+    for (uint32_t i = 0; i < r->flow_count; i++) {
+        if (r->flows[i].target == t && r->flows[i].active) return t->empty_pending;
+    }
+    return false;
+}
+
 static enum status commit_store(struct stream *s, struct stream_store *store, const struct intent *i, struct error *e) {
     if (!store->begun) return STATUS_OK;
     struct sink_record record = {.incarnation = s->durable.incarnation, .epoch = i->epoch, .digest = i->digest};
@@ -259,15 +267,19 @@ static enum status commit_stores(struct stream *s, const struct intent *i, struc
 static enum status record_commit(struct stream *s, const struct intent *i, struct error *e) {
     struct runtime *r = s->runtime;
     const char **identities = arena_alloc_array(&s->epoch_arena, r->store_count, sizeof *identities);
-    uint32_t count = 0;
-    if (!identities) return error_no_memory(e);
+    const char **refreshed = arena_alloc_array(&s->epoch_arena, r->flow_count, sizeof *refreshed);
+    uint32_t count = 0, refreshed_count = 0;
+    if (!identities || !refreshed) return error_no_memory(e);
+    for (uint32_t f = 0; f < r->flow_count; f++) {  // of an emptied target all flows, or a second would empty it again
+        if (empties(r, r->flows[f].target)) refreshed[refreshed_count++] = r->flows[f].flow->name;
+    }
     for (uint32_t k = 0; k < r->store_count; k++) {
         if (r->stores[k].has_epoch && !r->stores[k].forgetful) identities[count++] = r->stores[k].identity;
     }
     buffer_clear(&s->payload);
     TRY(execution_log_changes(r->execution, &s->payload, e));
     TRY(stream_record(s, RECORD_CHANGES, e));
-    if (encode_commit(&s->payload, i->epoch, identities, count) != STATUS_OK) return error_no_memory(e);
+    if (encode_commit(&s->payload, i->epoch, identities, count, refreshed, refreshed_count) != STATUS_OK) return error_no_memory(e);
     return stream_record(s, RECORD_COMMIT, e);
 }
 
@@ -286,10 +298,10 @@ static enum status tell_sources(struct stream *s, struct error *e) {
 static void finish_epoch(struct runtime *r) {
     execution_commit(r->execution);
     ledger_advance(r);
-    for (uint32_t k = 0; k < r->store_count; k++) r->stores[k].has_epoch = false;
     for (uint32_t k = 0; k < r->target_count; k++) {
-        if (r->targets[k].emptied) r->targets[k].empty_pending = r->targets[k].emptied = false;
+        if (empties(r, &r->targets[k])) r->targets[k].empty_pending = r->targets[k].emptied = false;
     }
+    for (uint32_t k = 0; k < r->store_count; k++) r->stores[k].has_epoch = false;
 }
 
 // As before the epoch: state by the undo list, stores by their rollback. Stores that committed keep it, and are passed over in the next run.

@@ -39,12 +39,19 @@ static enum status check_identity(struct folder *f, const uint8_t *bytes, size_t
     return STATUS_OK;
 }
 
+// What a leat leaves that died while it made the folder: the lock, and an identity without its name yet (file_replace's "pipeline.PID.new").
+static bool is_own_remnant(const char *name) {
+    size_t length = strlen(name);
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "lock") == 0) return true;
+    return length > 13 && memcmp(name, "pipeline.", 9) == 0 && strcmp(name + length - 4, ".new") == 0;
+}
+
 // A folder that holds other things is not taken over.
 static bool has_foreign_files(const char *path) {
     bool foreign = false;
     DIR *dir = opendir(path);
     for (struct dirent *entry; dir && (entry = readdir(dir));) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && strcmp(entry->d_name, "lock") != 0) foreign = true;
+        if (!is_own_remnant(entry->d_name)) foreign = true;
     }
     if (dir) closedir(dir);
     return foreign;

@@ -74,6 +74,7 @@ static bool all_zero(const uint8_t *p, size_t n) {
 struct scan {
     uint64_t chain;
     size_t good_bytes;   // up to here every record checks
+    uint64_t records;
     bool torn;           // an unfinished record follows
 };
 
@@ -83,6 +84,7 @@ static enum status scan_records(const uint8_t *bytes, size_t size_bytes, const c
     size_t at = HEADER_BYTES;
     s->chain = first_chain;
     s->torn = false;
+    s->records = 0;
     while (at < size_bytes) {
         s->good_bytes = at;
         size_t left = size_bytes - at;
@@ -108,6 +110,7 @@ static enum status scan_records(const uint8_t *bytes, size_t size_bytes, const c
         }
         if (replay) TRY(replay(context, (enum record_kind)p[0], payload, payload_bytes, e));
         s->chain = check;
+        s->records++;
         at += RECORD_HEADER_BYTES + payload_bytes;
     }
     s->good_bytes = at;
@@ -125,7 +128,7 @@ static enum status replay_file(struct memory *memory, const char *folder, uint32
     if (status == STATUS_OK) status = check_header(image.data, image.size_bytes, path, snapshot ? snapshot_magic : journal_magic, generation, pipeline, e);
     if (status == STATUS_OK && snapshot) {  // whole or useless: checked before anything is handed over
         status = scan_records(image.data, image.size_bytes, path, NULL, NULL, s, e);
-        if (status == STATUS_OK && s->torn) status = damaged(e, path, s->good_bytes, "the snapshot is cut");
+        if (status == STATUS_OK && (s->torn || s->records != 1)) status = damaged(e, path, s->good_bytes, "the snapshot is cut");
     }
     if (status == STATUS_OK) status = scan_records(image.data, image.size_bytes, path, replay, context, s, e);
     buffer_release(&image);

@@ -107,11 +107,19 @@ struct store_entry *durable_store(struct durable *d, const char *identity) {
     return s;
 }
 
-struct flow_source *flow_entry_source(struct flow_entry *f, struct durable *d, const char *source) {
+static struct flow_source *find_source(const struct flow_entry *f, const char *source) {
     for (size_t i = 0; i < f->sources.count; i++) {
         struct flow_source *s = vector_at(&f->sources, i);
         if (strcmp(s->source, source) == 0) return s;
     }
+    return NULL;
+}
+
+const struct flow_source *flow_entry_find_source(const struct flow_entry *f, const char *source) { return find_source(f, source); }
+
+struct flow_source *flow_entry_source(struct flow_entry *f, struct durable *d, const char *source) {
+    struct flow_source *found = find_source(f, source);
+    if (found) return found;
     char *name = keep_text(d, source, strlen(source));
     struct flow_source *s = name ? vector_add(&f->sources) : NULL;
     if (!s) {
@@ -253,11 +261,14 @@ enum status decode_intent(struct arena *a, const void *bytes, size_t size_bytes,
     return STATUS_OK;
 }
 
-enum status encode_commit(struct buffer *out, uint64_t epoch, const char *const *stores, uint32_t count) {
+enum status encode_commit(struct buffer *out, uint64_t epoch, const char *const *stores, uint32_t count, const char *const *refreshed,
+                          uint32_t refreshed_count) {
     buffer_clear(out);
     TRY(write_varint(out, epoch));
     TRY(write_varint(out, count));
     for (uint32_t i = 0; i < count; i++) TRY(write_string(out, stores[i]));
+    TRY(write_varint(out, refreshed_count));
+    for (uint32_t i = 0; i < refreshed_count; i++) TRY(write_string(out, refreshed[i]));
     return STATUS_OK;
 }
 
@@ -333,6 +344,9 @@ static enum status replay_text(struct durable *d, struct reader *r, struct error
         struct flow_entry *f = text ? durable_flow(d, text) : NULL;
         if (text && !f) f = add_flow(d, text, size_bytes);
         drop_text(d, text);
+        bool twice = false;
+        for (size_t k = 0; k < kept.count; k++) twice |= *(struct flow_entry **)vector_at(&kept, k) == f;
+        if (twice) continue;
         if (!f || vector_push(&kept, &f) != STATUS_OK) {
             vector_release(&kept);
             return error_no_memory(e);
@@ -365,14 +379,8 @@ static enum status replay_intent(struct durable *d, const uint8_t *payload, size
 
 static enum status advance_flow(struct durable *d, struct flow_entry *f, const struct intent *i, struct error *e) {
     f->started = true;
-    f->refresh_pending = false;
     for (uint32_t n = 0; n < i->input_count; n++) {
-        struct flow_source *s = NULL;
-        for (size_t k = 0; k < f->sources.count; k++) {
-            struct flow_source *candidate = vector_at(&f->sources, k);
-            if (strcmp(candidate->source, i->inputs[n].source) == 0) s = candidate;
-        }
-        if (!s) s = flow_entry_source(f, d, i->inputs[n].source);
+        struct flow_source *s = flow_entry_source(f, d, i->inputs[n].source);
         if (!s) return error_no_memory(e);
         for (uint32_t r = 0; r < i->inputs[n].ranges.count; r++) {
             const struct range *g = &i->inputs[n].ranges.items[r];
@@ -412,6 +420,13 @@ static enum status replay_commit(struct durable *d, struct reader *r, struct err
         if (!s) status = r->failed ? unreadable(e, "commit") : error_no_memory(e);
         else s->epoch = epoch;
     }
+    size_t refreshed = read_count(r);
+    for (size_t k = 0; k < refreshed && status == STATUS_OK; k++) {
+        const char *name = read_text(&a, r);
+        struct flow_entry *entry = name ? durable_flow(d, name) : NULL;
+        if (entry) entry->refresh_pending = false;
+    }
+    if (status == STATUS_OK && r->failed) status = unreadable(e, "commit");
     arena_release(&a);
     d->has_intent = false;
     return status == STATUS_OK ? keep_changes(d, e) : status;
@@ -424,6 +439,8 @@ static enum status replay_refresh(struct durable *d, struct reader *r, struct er
     if (!name) return bytes ? error_no_memory(e) : unreadable(e, "refresh");
     struct flow_entry *f = durable_flow(d, name);
     drop_text(d, name);
+    d->has_intent = false;  // its ranges begin where the flow stood before
+    buffer_clear(&d->open_changes);
     if (!f) return STATUS_OK;
     flow_entry_clear(d, f);
     f->refresh_pending = true;

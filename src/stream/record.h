@@ -4,8 +4,8 @@
 //     START    incarnation
 //     TEXT     text, flow*: name, hash
 //     INTENT   epoch, attempt, clock µs, active flow names, input*: source name, range*: partition, name, begin, end, stamp
-//     COMMIT   epoch, identities of the stores that committed
-//     REFRESH  flow name
+//     COMMIT   epoch, identities of the stores that have it, flows whose target was emptied (their refresh is done)
+//     REFRESH  flow name; an intent that is open is given up (--full-refresh-all; else there is none)
 //     SNAPSHOT everything below but an open intent, then the execution's state
 //
 // Owns its strings (memory handle "durable"); single-threaded.
@@ -73,6 +73,7 @@ void durable_drop_execution(struct durable *d);
 struct flow_entry *durable_flow(const struct durable *d, const char *name);           // NULL if unknown
 struct store_entry *durable_store(struct durable *d, const char *identity);           // makes one with epoch 0; NULL: no memory
 struct flow_source *flow_entry_source(struct flow_entry *f, struct durable *d, const char *source);  // makes one; NULL: no memory
+const struct flow_source *flow_entry_find_source(const struct flow_entry *f, const char *source);    // NULL: it has no position there
 // The offset of a partition; `missing` if the flow has none yet.
 int64_t flow_source_offset(const struct flow_source *s, uint32_t partition, const char *name, int64_t missing);
 struct positions flow_source_view(const struct flow_source *s);
@@ -83,6 +84,7 @@ struct text_flow { const char *name; uint64_t hash; };
 enum status encode_text(struct buffer *out, const char *text, const struct text_flow *flows, uint32_t count) WARN_UNUSED;
 enum status encode_intent(struct buffer *out, struct intent *i) WARN_UNUSED;  // sets i->digest
 enum status decode_intent(struct arena *a, const void *bytes, size_t size_bytes, struct intent *out, struct error *e) WARN_UNUSED;
-enum status encode_commit(struct buffer *out, uint64_t epoch, const char *const *stores, uint32_t count) WARN_UNUSED;
+enum status encode_commit(struct buffer *out, uint64_t epoch, const char *const *stores, uint32_t count, const char *const *refreshed,
+                          uint32_t refreshed_count) WARN_UNUSED;
 enum status encode_refresh(struct buffer *out, const char *flow) WARN_UNUSED;
 enum status encode_snapshot(struct buffer *out, const struct durable *d, const struct buffer *execution) WARN_UNUSED;

@@ -226,7 +226,7 @@ static enum status check_target_empty(struct runtime *r, struct stream_target *t
         if (r->flows[i].target != t) continue;
         const struct flow_entry *entry = durable_flow(&s->durable, r->flows[i].flow->name);
         started |= entry && entry->started;
-        refresh |= entry && entry->refresh_pending;
+        refresh |= r->flows[i].refresh || (entry && entry->refresh_pending);
     }
     t->empty_pending = refresh;
     if (t->is_empty || refresh || !request->materialized || started || t->store->has_epoch || t->store->forgetful) return STATUS_OK;
@@ -255,7 +255,7 @@ enum status runtime_open_stores(struct runtime *r, struct error *e) {
         TRY(sink_request_of(r, t, &request, e));
         for (uint32_t f = 0; f < r->flow_count; f++) {
             const struct flow_entry *entry = r->flows[f].target == t ? durable_flow(&r->stream->durable, r->flows[f].flow->name) : NULL;
-            if (entry && entry->refresh_pending) request.replace = true;
+            if (r->flows[f].target == t && (r->flows[f].refresh || (entry && entry->refresh_pending))) request.replace = true;
         }
         if (class->check) TRY(class->check(&request, e));
         TRY(open_store(r, class, &request, &t->store, e));
@@ -268,6 +268,10 @@ enum status runtime_open_stores(struct runtime *r, struct error *e) {
 
 static enum status restore_state(struct runtime *r, struct error *e) {
     struct durable *d = &r->stream->durable;
+    for (size_t i = 0; i < d->flows.count; i++) {
+        const struct flow_entry *f = *(struct flow_entry **)vector_at(&d->flows, i);
+        if (!f->started) execution_ignore_saved(r->execution, f->name);  // new, or to be refreshed: of another query perhaps
+    }
     if (d->execution_snapshot.size_bytes) {
         struct reader in = reader_of(d->execution_snapshot.data, d->execution_snapshot.size_bytes);
         TRY(execution_restore(r->execution, &in, e));
@@ -276,10 +280,6 @@ static enum status restore_state(struct runtime *r, struct error *e) {
         const struct buffer *b = *(struct buffer **)vector_at(&d->execution_changes, i);
         struct reader in = reader_of(b->data, b->size_bytes);
         TRY(execution_apply_changes(r->execution, &in, e));
-    }
-    for (size_t i = 0; i < d->flows.count; i++) {
-        const struct flow_entry *f = *(struct flow_entry **)vector_at(&d->flows, i);
-        if (!f->started) execution_drop_flow_state(r->execution, f->name);  // new, or to be refreshed
     }
     durable_drop_execution(d);
     return STATUS_OK;
@@ -294,7 +294,7 @@ enum status runtime_open_execution(struct runtime *r, struct error *e) {
     }
     struct execution_config config = {.session = s->config.session, .memory = s->config.memory, .state_memory = &s->state_memory,
                                       .worker_count = s->crew.worker_count, .outputs = outputs, .output_count = r->flow_count,
-                                      .dead = output_dead_handler(r)};
+                                      .dead = output_dead_handler(r), .base_folder = s->config.base_folder, .log = s->config.log};
     TRY(execution_new(&config, &r->execution, e));
     return restore_state(r, e);
 }

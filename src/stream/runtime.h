@@ -48,6 +48,7 @@ struct stream_flow {
     struct stream_source **sources;
     uint32_t source_count;
     bool active;                   // in the running epoch
+    bool refresh;                  // it begins anew with this start
     _Atomic uint64_t rows_out;     // of the running epoch
     _Atomic uint64_t rows_dead;
 };
@@ -90,6 +91,9 @@ struct stream {
     int64_t max_rows;
     int64_t trigger_us;
     int64_t retry_timeout_us;
+    int64_t snapshot_at_us;        // of the last one, monotonic
+    bool snapshot_wanted;          // the newest was damaged
+    struct session session_before; // any text's SET
     struct stream_totals totals;
     bool crew_ready;
     bool journal_ready;

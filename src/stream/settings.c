@@ -36,6 +36,9 @@ static enum status apply_one(struct session *session, const char *key, const cha
         unsigned long n = strtoul(value, &end, 10);
         if (*end || !n || n > 100000) return bad_setting(e, key, value, "a depth from 1 to 100000");
         session->json_depth_limit = (uint32_t)n;
+    } else if (strcasecmp(key, "spark.sql.mapKeyDedupPolicy") == 0) {
+        session->map_keys_last_win = strcasecmp(value, "LAST_WIN") == 0;
+        if (!session->map_keys_last_win && strcasecmp(value, "EXCEPTION") != 0) return bad_setting(e, key, value, "EXCEPTION or LAST_WIN");
     }
     return STATUS_OK;
 }

@@ -8,7 +8,8 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { FIRST_BUDGET_ROWS = 65536, MAX_ATTEMPTS = 3 };
+enum { FIRST_BUDGET_ROWS = 65536, MAX_ATTEMPTS = 3, SNAPSHOT_HOURS = 24 };
+static const int64_t snapshot_us = INT64_C(3600000000) * SNAPSHOT_HOURS;
 static const uint64_t rotate_bytes = UINT64_C(16) << 20;
 
 static enum status take_snapshot(struct stream *s, struct error *e) {
@@ -18,6 +19,7 @@ static enum status take_snapshot(struct stream *s, struct error *e) {
     if (status == STATUS_OK && s->runtime && s->runtime->execution) status = execution_snapshot(s->runtime->execution, &execution, e);
     if (status == STATUS_OK && encode_snapshot(&s->payload, &s->durable, &execution) != STATUS_OK) status = error_no_memory(e);
     if (status == STATUS_OK) status = journal_rotate(&s->journal, s->payload.data, s->payload.size_bytes, e);
+    if (status == STATUS_OK) s->snapshot_at_us = clock_monotonic_us();
     buffer_release(&execution);
     return status;
 }
@@ -27,6 +29,8 @@ static enum status open_log(struct stream *s, struct error *e) {
     durable_init(&s->durable, s->config.memory);
     TRY(journal_open(&s->journal, s->config.memory, s->config.data_folder, s->folder.pipeline, durable_replay, &s->durable, &is_new, &used_previous, e));
     if (used_previous) log_write(s->config.log, LOG_WARN, "the newest snapshot was damaged; the one before it and its journal were used");
+    s->snapshot_wanted = used_previous;
+    s->snapshot_at_us = clock_monotonic_us();
     if (!is_new) {
         s->config.session->seed = s->durable.seed;
         return STATUS_OK;
@@ -82,42 +86,65 @@ static enum status retry_intent(struct stream *s, struct error *e) {
     return journal_sync(&s->journal, e);
 }
 
-static enum status open_runtime_parts(struct stream *s, struct error *e) {
-    if (!s->crew_ready) TRY(open_crew(s, e));
-    TRY(open_state_memory(s, e));
+// A runtime for a text, with the session as it was before any text's SET.
+static enum status renew_runtime(struct stream *s, const char *text, struct diagnostics *d, struct error *e) {
+    uint64_t seed = s->config.session->seed;
+    runtime_free(s->runtime);
+    s->runtime = NULL;
+    *s->config.session = s->session_before;
+    s->config.session->seed = seed;
+    return runtime_new(s, text, d, &s->runtime, e);
+}
+
+static enum status run_old_text(struct stream *s, const char *text, struct diagnostics *d, struct error *e) {
+    enum status status = renew_runtime(s, text, d, e);
+    if (status == STATUS_INVALID_QUERY) {
+        error_set(e, STATUS_CONFLICT, "LEAT_QUERY_CHANGED", "epoch %llu was begun with another text, which this leat does not accept any more",
+                  (unsigned long long)s->durable.last_epoch);
+        error_set_hint(e, "finish it with the leat that began it, or build everything anew with --full-refresh-all");
+        return STATUS_CONFLICT;
+    }
+    TRY(status);
     TRY(runtime_open_sources(s->runtime, e));
     TRY(runtime_open_stores(s->runtime, e));
-    return runtime_open_execution(s->runtime, e);
+    TRY(runtime_open_execution(s->runtime, e));
+    TRY(run_open_intent(s, e));
+    TRY(take_snapshot(s, e));
+    buffer_clear(&s->durable.execution_snapshot);  // its state is wanted by the next runtime
+    return execution_snapshot(s->runtime->execution, &s->durable.execution_snapshot, e);
 }
 
 static enum status finish_with_old_text(struct stream *s, struct error *e) {
-    struct runtime *next = s->runtime;
     struct diagnostics ignored;
+    struct arena a;
     struct source_text text = {.name = "<the pipeline as it was>", .text = s->durable.text, .size_bytes = strlen(s->durable.text)};
-    log_write(s->config.log, LOG_INFO, "the file has changed; epoch %llu is finished first, as it was begun", (unsigned long long)s->durable.last_epoch);
+    log_write(s->config.log, LOG_INFO, "epoch %llu is open: it is finished first, as it was begun", (unsigned long long)s->durable.last_epoch);
+    arena_init(&a, s->config.memory);
     diagnostics_init(&ignored, s->config.memory, &text);
-    char *old_text = arena_strdup(&next->arena, s->durable.text);
-    s->runtime = NULL;
-    enum status status = old_text ? runtime_new(s, old_text, &ignored, &s->runtime, e) : error_no_memory(e);
-    if (status == STATUS_OK) status = open_runtime_parts(s, e);
-    if (status == STATUS_OK) status = run_open_intent(s, e);
-    if (status == STATUS_OK) status = take_snapshot(s, e);
-    if (status == STATUS_OK && s->runtime) {  // its state is wanted by the next runtime
-        buffer_clear(&s->durable.execution_snapshot);
-        status = execution_snapshot(s->runtime->execution, &s->durable.execution_snapshot, e);
-    }
-    runtime_free(s->runtime);
-    s->runtime = next;
+    char *old_text = arena_strdup(&a, s->durable.text);
+    enum status status = old_text ? run_old_text(s, old_text, &ignored, e) : error_no_memory(e);
+    if (status == STATUS_OK) status = renew_runtime(s, s->config.text, &ignored, e);
+    runtime_free(status == STATUS_OK ? NULL : s->runtime);
+    if (status != STATUS_OK) s->runtime = NULL;
     diagnostics_release(&ignored);
+    arena_release(&a);
     return status;
 }
 
-static bool is_refreshed(const struct stream *s, const struct flow *f) {
-    if (s->config.full_refresh_all) return true;
+static bool is_named(const struct stream *s, const struct flow *f) {
     for (uint32_t i = 0; i < s->config.full_refresh_count; i++) {
         if (strcasecmp(s->config.full_refresh[i], f->name) == 0 || strcasecmp(s->config.full_refresh[i], f->target->name) == 0) return true;
     }
     return false;
+}
+
+// A refresh empties the target: every flow that feeds it begins anew, or the others' rows would be gone.
+static void mark_refreshed(struct stream *s) {
+    struct runtime *r = s->runtime;
+    for (uint32_t i = 0; i < r->flow_count; i++) {
+        r->flows[i].refresh = s->config.full_refresh_all;
+        for (uint32_t k = 0; k < r->flow_count; k++) r->flows[i].refresh |= r->flows[k].target == r->flows[i].target && is_named(s, r->flows[k].flow);
+    }
 }
 
 static enum status check_refresh_names(struct stream *s, struct error *e) {
@@ -134,14 +161,32 @@ static enum status check_refresh_names(struct stream *s, struct error *e) {
     return STATUS_OK;
 }
 
+// A folder whose flows are all unknown to the file is another file's, given by mistake: two files beside each other share a default folder.
+static enum status check_same_pipeline(struct stream *s, struct error *e) {
+    const char *other = NULL;
+    if (s->config.full_refresh_all) return STATUS_OK;
+    for (size_t i = 0; i < s->durable.flows.count; i++) {
+        const struct flow_entry *entry = *(struct flow_entry **)vector_at(&s->durable.flows, i);
+        for (uint32_t k = 0; k < s->runtime->flow_count; k++) {
+            if (strcmp(s->runtime->flows[k].flow->name, entry->name) == 0) return STATUS_OK;
+        }
+        if (entry->started) other = entry->name;
+    }
+    if (!other) return STATUS_OK;
+    error_set(e, STATUS_CONFLICT, "LEAT_QUERY_CHANGED", "the data folder `%s` belongs to another pipeline: it has `%s`, and no table of this file", s->config.data_folder, other);
+    error_set_hint(e, "give this file a folder of its own with --data DIR, or begin anew in this one with --full-refresh-all (what it knows of the other is dropped)");
+    return STATUS_CONFLICT;
+}
+
 // The new text against the log: new flows, removed ones, changed ones.
 static enum status compare_flows(struct stream *s, struct error *e) {
     struct runtime *r = s->runtime;
+    TRY(check_same_pipeline(s, e));
     for (uint32_t i = 0; i < r->flow_count; i++) {
         const struct flow *f = r->flows[i].flow;
         const struct flow_entry *entry = durable_flow(&s->durable, f->name);
         if (!entry && s->durable.text) log_write(s->config.log, LOG_INFO, "%s is new: it catches up from its start", f->name);
-        if (!entry || !entry->started || entry->hash == f->hash || is_refreshed(s, f)) continue;
+        if (!entry || !entry->started || entry->hash == f->hash || r->flows[i].refresh) continue;
         error_set(e, STATUS_CONFLICT, "LEAT_QUERY_CHANGED", "the query of `%s` has changed since the last run; its state and its table belong to the old one", f->name);
         error_set_hint(e, "build it anew with --full-refresh %s, or give the new query another name", f->name);
         return STATUS_CONFLICT;
@@ -167,7 +212,7 @@ static enum status record_text(struct stream *s, struct error *e) {
 static enum status record_start(struct stream *s, struct error *e) {
     if (!s->durable.text || strcmp(s->durable.text, s->config.text) != 0) TRY(record_text(s, e));
     for (uint32_t i = 0; i < s->runtime->flow_count; i++) {
-        if (!is_refreshed(s, s->runtime->flows[i].flow)) continue;
+        if (!s->runtime->flows[i].refresh) continue;
         if (encode_refresh(&s->payload, s->runtime->flows[i].flow->name) != STATUS_OK) return error_no_memory(e);
         TRY(stream_record(s, RECORD_REFRESH, e));
     }
@@ -176,19 +221,37 @@ static enum status record_start(struct stream *s, struct error *e) {
     return journal_sync(&s->journal, e);
 }
 
+// New flows, and those that begin anew: their state of earlier is not to come back.
+static bool any_not_started(const struct stream *s) {
+    bool any = false;
+    for (size_t i = 0; i < s->durable.flows.count; i++) any |= !(*(struct flow_entry **)vector_at(&s->durable.flows, i))->started;
+    return any;
+}
+
 static enum status open_stream(struct stream *s, struct diagnostics *d, struct error *e) {
+    s->session_before = *s->config.session;
     TRY(runtime_new(s, s->config.text, d, &s->runtime, e));  // a text that does not check touches nothing
     TRY(check_refresh_names(s, e));
     TRY(folder_open(&s->folder, s->config.data_folder, e));
-    TRY(open_log(s, e));
     s->journal_ready = true;
+    TRY(open_log(s, e));
+    TRY(open_crew(s, e));
+    TRY(open_state_memory(s, e));  // the new text's: raising leat.memory must help an epoch that is open
     s->budget_rows = FIRST_BUDGET_ROWS < s->max_rows ? FIRST_BUDGET_ROWS : s->max_rows;
     if (s->config.full_refresh_all) s->durable.has_intent = false;
-    if (s->durable.has_intent && s->durable.text && strcmp(s->durable.text, s->config.text) != 0) TRY(finish_with_old_text(s, e));
+    bool changed = s->durable.text && strcmp(s->durable.text, s->config.text) != 0;
+    if (s->durable.has_intent && s->durable.text && (changed || s->config.full_refresh_count)) TRY(finish_with_old_text(s, e));
+    mark_refreshed(s);
     TRY(compare_flows(s, e));
-    TRY(record_start(s, e));
-    TRY(open_runtime_parts(s, e));
-    if (s->config.full_refresh_all) TRY(take_snapshot(s, e));  // the stores' epochs as found
+    TRY(runtime_open_sources(s->runtime, e));
+    TRY(runtime_open_stores(s->runtime, e));
+    TRY(record_start(s, e));  // what was refused until here has changed nothing in the log
+    TRY(runtime_open_execution(s->runtime, e));
+    // The log's old snapshot holds state that is dropped now, and changes must not be applied to it; with --full-refresh-all also the stores'
+    // epochs as found.
+    if (!s->durable.has_intent && (changed || s->snapshot_wanted || any_not_started(s))) TRY(take_snapshot(s, e));
+    log_write(s->config.log, LOG_DEBUG, "a row that is deleted is gone from log and snapshots after %d hours at most, while the pipeline runs",
+              2 * SNAPSHOT_HOURS);
     uint64_t dropped;
     TRY(catalog_prune(s->runtime->catalog->store, clock_now_us(s->config.session->clock), &dropped, e));
     if (dropped) log_write(s->config.log, LOG_INFO, "%llu old rows of leat_dead were dropped (kept: 30 days, 1 GB)", (unsigned long long)dropped);
@@ -221,16 +284,17 @@ enum status stream_step(struct stream *s, enum step_outcome *outcome, int64_t *w
     *outcome = STEP_DID;
     if (s->durable.has_intent) return run_open_intent(s, e);
     TRY(epoch_choose(s, &i, &any, &finished, wake_at_us, e));
+    bool daily = clock_monotonic_us() - s->snapshot_at_us >= snapshot_us;
     if (!any) {
         *outcome = finished ? STEP_FINISHED : STEP_IDLE;
+        if (daily) TRY(take_snapshot(s, e));
+        if (*wake_at_us > s->snapshot_at_us + snapshot_us) *wake_at_us = s->snapshot_at_us + snapshot_us;
         return journal_sync(&s->journal, e);  // nothing will carry the last commit along
     }
-    int64_t begun_us = clock_monotonic_us();
     TRY(epoch_begin(s, &i, e));
-    (void)begun_us;
     TRY(epoch_run(s, &i, e));
-    if (s->journal.size_bytes > rotate_bytes && s->journal.size_bytes > 2 * s->journal.snapshot_bytes) return take_snapshot(s, e);
-    return STATUS_OK;
+    bool large = s->journal.size_bytes > rotate_bytes && s->journal.size_bytes > 2 * s->journal.snapshot_bytes;
+    return large || daily ? take_snapshot(s, e) : STATUS_OK;
 }
 
 static bool stopping(const struct stream *s) { return s->config.stop && atomic_load(s->config.stop); }
@@ -250,7 +314,10 @@ static void wait_until(struct stream *s, int64_t at_us) {
 static enum status after_failure(struct stream *s, enum status status, uint32_t *failures, int64_t first_us, struct error *e) {
     bool again = status == STATUS_UNREACHABLE || (status == STATUS_IO && s->durable.has_intent && *failures + 1 < MAX_ATTEMPTS && !s->journal.broken);
     if (!again || stopping(s)) return status;
-    if (status == STATUS_UNREACHABLE && clock_monotonic_us() - first_us > s->retry_timeout_us) return status;
+    if (status == STATUS_UNREACHABLE && clock_monotonic_us() - first_us > s->retry_timeout_us) {
+        error_set_hint(e, "given up: leat.retry.timeout is over. Nothing is lost, the next run goes on from here; without the setting leat waits for as long as it takes");
+        return status;
+    }
     if (*failures == 0) log_error(s->config.log, LOG_WARN, e);
     int64_t pause_us = INT64_C(100000) << (*failures < 6 ? *failures : 6);
     uint64_t key[2] = {s->durable.seed, (uint64_t)clock_monotonic_us()};

@@ -4,6 +4,8 @@
 #include "sql/parser.h"
 #include "sql/print.h"
 #include "sql/substitute.h"
+#include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -72,7 +72,7 @@ static void append_random(struct bench *b, struct column_builder *out, const str
     case TYPE_FLOAT: column_builder_append_fixed(out, &(float){(float)small / 4}); break;
     case TYPE_DOUBLE: column_builder_append_fixed(out, &(double){(double)small / 3}); break;
     case TYPE_DECIMAL: column_builder_append_fixed(out, &(__int128){(__int128)small * 12345678901}); break;
-    case TYPE_STRING: column_builder_append_bytes(out, "abcdefghijklmnopqrstuvwxyz" + (r >> 8) % 6, (r >> 16) % 20, false); break;
+    case TYPE_STRING: column_builder_append_bytes(out, &"abcdefghijklmnopqrstuvwxyz"[(r >> 8) % 6], (r >> 16) % 20, false); break;
     default:
         for (uint64_t i = 0; i < (r >> 8) % 3; i++) append_random(b, &out->children[0], type->fields[0].type);
         column_builder_end_list(out);

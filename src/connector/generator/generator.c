@@ -72,7 +72,7 @@ static enum status generator_open(const struct source_request *r, struct source 
     g->seed = (uint64_t)option_number(&r->options, "seed");
     g->junk = junk ? junk->real : 0;
     sequence_open(&g->sequence, (uint32_t)option_number(&r->options, "partitions"), option_number(&r->options, "rowsPerSecond"),
-                  option_number(&r->options, "numRows"));
+                  option_number(&r->options, "numRows"), g->nexmark ? 330 : 1200);
     *out = &g->source;
     return STATUS_OK;
 }

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SPLIT_BYTES = 1 << 20, PADDING_BYTES = 64, LATEST_WAIT_US = 10000000, GUESSED_ROW_BYTES = 512, LATEST_FILES = 1000 };
+enum { SPLIT_BYTES = 1 << 20, PADDING_BYTES = 64, LATEST_WAIT_US = 10000000, GUESSED_ROW_BYTES = 512, GUESSED_LINE_BYTES = 256, LATEST_FILES = 1000 };
 static const int64_t line_limit_bytes = INT64_C(64) << 20;
 
 static const struct option json_options_table[] = {
@@ -280,12 +280,13 @@ static enum status load_text(struct split_read *r, size_t *begin, size_t *end, s
         *begin = newline ? (size_t)(newline - r->text->data) + 1 : *end;
     }
     if (*begin == *end) return STATUS_OK;  // no line begins here
-    while (g->end < r->split->whole_end && r->text->data[*end - 1] != '\n') {  // the last line goes on in the next split
+    int64_t part = 4096;
+    for (; g->end < r->split->whole_end && r->text->data[*end - 1] != '\n'; part = 65536) {  // the last line goes on in the next split
         int64_t at = r->text_begin + (int64_t)r->text->size_bytes, left = r->split->whole_end - at;
         if (left <= 0 || (int64_t)r->text->size_bytes > line_limit_bytes) break;
         struct buffer more;
         buffer_init(&more, r->source->source.request.memory);
-        enum status status = read_range(path, at, left < 65536 ? (size_t)left : 65536, &more, e);
+        enum status status = read_range(path, at, left < part ? (size_t)left : (size_t)part, &more, e);
         const uint8_t *newline = status == STATUS_OK && more.size_bytes ? memchr(more.data, '\n', more.size_bytes) : NULL;
         size_t take = newline ? (size_t)(newline - more.data) + 1 : more.size_bytes;
         if (status == STATUS_OK && (buffer_append(r->text, more.data, take) != STATUS_OK || buffer_reserve(r->text, PADDING_BYTES) != STATUS_OK)) status = error_no_memory(e);
@@ -298,48 +299,53 @@ static enum status load_text(struct split_read *r, size_t *begin, size_t *end, s
     return STATUS_OK;
 }
 
-struct lines {
-    struct string_view *views;
-    uint32_t *deltas;                 // from the first line's offset
+// A batch being filled, a row at a time.
+struct rows_read {
+    struct batch *batch;
     uint32_t count;
-    int64_t first_offset;
-    bool has_array;                   // a line holds several rows
+    uint32_t capacity;
+    struct string_view *raw;          // the row's line
+    uint32_t *deltas;                 // where it begins, from the first row's line
+    uint32_t *numbers;                // which row of its line; NULL: each line is one row
+    uint8_t *outcomes;                // enum json_outcome
 };
 
-static void take_lines(struct split_read *r, size_t *at, size_t end, struct lines *out) {
-    const char *data = (char *)r->text->data;
-    out->count = 0;
-    out->has_array = false;
-    while (*at < end && out->count < BATCH_ROWS) {
-        const char *line = data + *at, *newline = memchr(line, '\n', end - *at);
-        size_t length = newline ? (size_t)(newline - line) : end - *at;
-        int64_t offset = r->text_begin + (int64_t)*at;
-        *at += length + 1;
-        if (length && (line[length - 1] == '\r' || line[0] <= ' ')) line = trim_line(line, &length);
-        if (!length) continue;
-        if (!out->count) out->first_offset = offset;
-        if (*line == '[') out->has_array = true;
-        out->deltas[out->count] = (uint32_t)(offset - out->first_offset);
-        out->views[out->count++] = string_view_of(line, length);
-    }
+static enum status begin_rows(struct split_read *r, uint32_t capacity, struct rows_read *out, struct error *e) {
+    *out = (struct rows_read){.capacity = capacity, .batch = batch_new(r->source->source.request.memory, r->source->schema->field_count)};
+    struct batch *b = out->batch;
+    if (!b || batch_hold(b, r->text) != STATUS_OK) return error_no_memory(e);
+    out->raw = arena_alloc(&b->arena, capacity * sizeof *out->raw);
+    out->deltas = arena_alloc(&b->arena, capacity * sizeof *out->deltas);
+    out->outcomes = arena_alloc(&b->arena, capacity);
+    if (!out->raw || !out->deltas || !out->outcomes) return error_no_memory(e);
+    b->sequence = r->split->sequence;
+    b->origin = (struct origin){.source = r->source->source.request.source_index, .partition = r->split->range.partition, .partition_name = r->split->range.name,
+                                .offset_deltas = out->deltas, .raw = out->raw};
+    return STATUS_OK;
 }
 
-static enum status put_dead(struct split_read *r, const struct lines *lines, uint32_t row, const char *condition, const char *message) {
+static enum status put_dead(struct split_read *r, const struct rows_read *rows, uint32_t row, const char *condition, const char *message) {
     struct dead_row dead = {.source = r->source->source.request.source_index, .partition = r->split->range.partition, .partition_name = r->split->range.name,
-                            .offset = lines->first_offset + lines->deltas[row], .condition = condition, .message = message, .raw = lines->views[row]};
+                            .offset = rows->batch->origin.first_offset + rows->deltas[row], .condition = condition, .message = message, .raw = rows->raw[row]};
     return r->dead && r->dead->put ? r->dead->put(r->dead->context, &dead) : STATUS_OK;
 }
 
-// Malformed lines leave the selection where the mode says so.
-static enum status sort_out(struct split_read *r, struct batch *b, const struct lines *lines, const uint8_t *outcomes, struct error *e) {
+static enum status put_malformed(struct split_read *r, const struct rows_read *rows, uint32_t row) {
+    return put_dead(r, rows, row, "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", "a malformed record was found while parsing; the mode is FAILFAST");
+}
+
+// Rows of malformed lines leave the selection where the mode says so.
+static enum status sort_out(struct split_read *r, const struct rows_read *rows, struct error *e) {
+    struct batch *b = rows->batch;
     enum json_mode mode = r->source->options.mode;
     if (mode == JSON_PERMISSIVE) return STATUS_OK;
     uint16_t *selection = arena_alloc(&b->arena, b->row_count * sizeof *selection + 1);
     if (!selection) return error_no_memory(e);
     uint32_t count = 0;
     for (uint32_t i = 0; i < b->row_count; i++) {
-        if (outcomes[i] == JSON_OK) selection[count++] = (uint16_t)i;
-        else if (mode == JSON_FAILFAST) TRY(put_dead(r, lines, i, "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", "a malformed record was found while parsing; the mode is FAILFAST"));
+        bool first_of_line = !rows->numbers || rows->numbers[i] == 0;
+        if (rows->outcomes[i] == JSON_OK) selection[count++] = (uint16_t)i;
+        else if (mode == JSON_FAILFAST && first_of_line) TRY(put_malformed(r, rows, i));
     }
     if (count == b->row_count) return STATUS_OK;
     b->selection = selection;
@@ -347,88 +353,93 @@ static enum status sort_out(struct split_read *r, struct batch *b, const struct 
     return STATUS_OK;
 }
 
-static enum status read_plain(struct split_read *r, struct batch *b, const struct lines *lines, struct error *e) {
-    struct column documents = {.type = &type_string, .row_count = lines->count, .values = lines->views}, rows;
-    uint8_t *outcomes = arena_alloc(&b->arena, lines->count);
-    if (!outcomes || json_read_column(r->reader, &documents, &(struct rows){.count = lines->count}, &b->arena, &rows, outcomes) != STATUS_OK) return error_no_memory(e);
-    for (uint32_t i = 0; i < b->column_count; i++) b->columns[i] = rows.children[i];
-    b->row_count = b->selected_count = lines->count;
-    b->origin.offset_deltas = lines->deltas;
-    b->origin.raw = lines->views;
-    return sort_out(r, b, lines, outcomes, e);
+static enum status emit_rows(struct split_read *r, struct rows_read *rows, struct error *e) {
+    struct batch *b = rows->batch;
+    struct column columns;
+    if (!rows->count) return STATUS_OK;
+    if (json_rows_finish(r->reader, &columns) != STATUS_OK) return error_no_memory(e);
+    for (uint32_t i = 0; i < b->column_count; i++) b->columns[i] = columns.children[i];
+    b->row_count = b->selected_count = rows->count;
+    b->origin.rows = rows->numbers;
+    TRY(sort_out(r, rows, e));
+    return b->selected_count ? r->emit(r->context, b) : STATUS_OK;
 }
 
-static enum status emit_batch_of(struct split_read *r, struct batch *b) { return b->selected_count ? r->emit(r->context, b) : STATUS_OK; }
-
-static enum status new_batch(struct split_read *r, const struct lines *lines, struct batch **out, struct error *e) {
-    struct batch *b = batch_new(r->source->source.request.memory, r->source->schema->field_count);
-    if (!b || batch_hold(b, r->text) != STATUS_OK) {
-        batch_unref(b);
-        return error_no_memory(e);
+// The next line that is not blank, trimmed; *at goes past it. NULL: there is none.
+static inline const char *next_line(const struct split_read *r, size_t *at, size_t end, size_t *length, int64_t *offset) {
+    const char *data = (const char *)r->text->data;
+    while (*at < end) {
+        const char *line = data + *at, *newline = memchr(line, '\n', end - *at);
+        *length = newline ? (size_t)(newline - line) : end - *at;
+        *offset = r->text_begin + (int64_t)*at;
+        *at += *length + 1;
+        if (*length && (line[*length - 1] == '\r' || line[0] <= ' ')) line = trim_line(line, length);
+        if (*length) return line;
     }
-    b->sequence = r->split->sequence;
-    b->origin = (struct origin){.source = r->source->source.request.source_index, .partition = r->split->range.partition, .first_offset = lines->first_offset,
-                                .partition_name = r->split->range.name};
-    *out = b;
+    return NULL;
+}
+
+// Lines, each one row, until the batch is full or a line holds an array: that one is left to the caller.
+static enum status read_lines(struct split_read *r, struct rows_read *rows, size_t *at, size_t end, struct error *e) {
+    size_t length, next = *at;
+    int64_t offset;
+    const char *line;
+    while (rows->count < rows->capacity && (line = next_line(r, &next, end, &length, &offset)) && *line != '[') {
+        uint32_t added = 0;
+        enum json_outcome outcome;
+        if (json_rows_add(r->reader, line, length, &added, &outcome) != STATUS_OK) return error_no_memory(e);
+        *at = next;
+        if (!added) continue;  // nothing but a comment
+        if (!rows->count) rows->batch->origin.first_offset = offset;
+        rows->raw[rows->count] = string_view_of(line, length);
+        rows->deltas[rows->count] = (uint32_t)(offset - rows->batch->origin.first_offset);
+        rows->outcomes[rows->count++] = (uint8_t)outcome;
+    }
+    if (!rows->count && next >= end) *at = end;  // blank lines to the end
     return STATUS_OK;
 }
 
-// Lines that hold arrays: each element is a row. One line a batch; such files are rare.
-static enum status read_array_line(struct split_read *r, const struct lines *lines, uint32_t row, struct error *e) {
-    struct batch *b;
-    struct column_builder rows;
-    struct column built;
+// A line that holds an array: each element is a row. One line a batch; such files are rare.
+static enum status read_array_line(struct split_read *r, const char *line, size_t length, int64_t offset, struct error *e) {
+    struct rows_read rows = {0};
     uint32_t count = 0;
-    enum json_outcome outcome;
-    TRY(new_batch(r, lines, &b, e));
-    column_builder_init(&rows, &b->arena, r->source->schema);
-    const struct string_view *line = &lines->views[row];
-    enum status status = json_read_line(r->reader, string_view_data(line), line->size_bytes, &rows, &count, &outcome);
-    if (status == STATUS_OK) status = column_builder_finish(&rows, &built);
-    if (status != STATUS_OK) error_no_memory(e);
-    uint32_t *deltas = status == STATUS_OK ? arena_alloc_array(&b->arena, count + 1, sizeof *deltas) : NULL;
-    uint32_t *numbers = status == STATUS_OK ? arena_alloc_array(&b->arena, count + 1, sizeof *numbers) : NULL;
-    struct string_view *raw = status == STATUS_OK ? arena_alloc_array(&b->arena, count + 1, sizeof *raw) : NULL;
-    if (status == STATUS_OK && (!deltas || !numbers || !raw)) status = error_no_memory(e);
-    if (status == STATUS_OK && count > BATCH_ROWS) {
-        status = put_dead(r, lines, row, "LEAT_ROW_TOO_BIG", "a line holds an array of more than 4096 rows");
-        count = 0;
+    enum json_outcome outcome = JSON_OK;
+    enum status status = begin_rows(r, BATCH_ROWS, &rows, e);
+    if (status == STATUS_OK && (json_rows_begin(r->reader, &rows.batch->arena, 1) != STATUS_OK || json_rows_add(r->reader, line, length, &count, &outcome) != STATUS_OK)) status = error_no_memory(e);
+    if (status == STATUS_OK && !(rows.numbers = arena_alloc(&rows.batch->arena, BATCH_ROWS * sizeof *rows.numbers))) status = error_no_memory(e);
+    if (status == STATUS_OK) {
+        rows.batch->origin.first_offset = offset;
+        rows.count = count < BATCH_ROWS ? count : BATCH_ROWS;
+        for (uint32_t i = 0; i < rows.count; i++) {
+            rows.raw[i] = string_view_of(line, length);
+            rows.deltas[i] = 0;
+            rows.numbers[i] = i;
+            rows.outcomes[i] = (uint8_t)outcome;
+        }
+        status = count > BATCH_ROWS ? put_dead(r, &rows, 0, "LEAT_ROW_TOO_BIG", "a line holds an array of more than 4096 rows") : emit_rows(r, &rows, e);
     }
-    for (uint32_t i = 0; i < count && status == STATUS_OK; i++) deltas[i] = lines->deltas[row], numbers[i] = i, raw[i] = *line;
-    for (uint32_t i = 0; i < b->column_count && status == STATUS_OK; i++) b->columns[i] = built.children[i];
-    b->row_count = b->selected_count = count;
-    b->origin.offset_deltas = deltas;
-    b->origin.rows = numbers;
-    b->origin.raw = raw;
-    bool drop = outcome != JSON_OK && r->source->options.mode != JSON_PERMISSIVE;
-    if (status == STATUS_OK && drop && r->source->options.mode == JSON_FAILFAST) {
-        status = put_dead(r, lines, row, "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", "a malformed record was found while parsing; the mode is FAILFAST");
-    }
-    if (status == STATUS_OK && count && !drop) status = emit_batch_of(r, b);
-    batch_unref(b);
+    batch_unref(rows.batch);
     return status;
 }
 
 static enum status read_batch(struct split_read *r, size_t *at, size_t end, struct error *e) {
-    struct batch *b;
-    struct lines lines = {0};
-    TRY(new_batch(r, &lines, &b, e));
-    lines.views = arena_alloc(&b->arena, BATCH_ROWS * sizeof *lines.views);
-    lines.deltas = arena_alloc(&b->arena, BATCH_ROWS * sizeof *lines.deltas);
-    enum status status = lines.views && lines.deltas ? STATUS_OK : error_no_memory(e);
-    if (status == STATUS_OK) take_lines(r, at, end, &lines);
-    b->origin.first_offset = lines.first_offset;
-    if (status == STATUS_OK && lines.count && !lines.has_array) {
-        status = read_plain(r, b, &lines, e);
-        if (status == STATUS_OK) status = emit_batch_of(r, b);
-    }
-    for (uint32_t i = 0; lines.has_array && i < lines.count && status == STATUS_OK; i++) status = read_array_line(r, &lines, i, e);
-    batch_unref(b);
-    return status;
+    struct rows_read rows;
+    // Columns grow if lines are shorter than guessed; a small file does not pay for a full batch.
+    size_t guess = (end - *at) / GUESSED_LINE_BYTES + 16;
+    enum status status = begin_rows(r, BATCH_ROWS, &rows, e);
+    if (status == STATUS_OK && json_rows_begin(r->reader, &rows.batch->arena, guess < BATCH_ROWS ? (uint32_t)guess : BATCH_ROWS) != STATUS_OK) status = error_no_memory(e);
+    if (status == STATUS_OK) status = read_lines(r, &rows, at, end, e);
+    uint32_t count = rows.count;
+    if (status == STATUS_OK) status = emit_rows(r, &rows, e);
+    batch_unref(rows.batch);
+    size_t length;
+    int64_t offset;
+    const char *line = status == STATUS_OK && !count ? next_line(r, at, end, &length, &offset) : NULL;
+    return line ? read_array_line(r, line, length, offset, e) : status;
 }
 
 // Which leaves of the schema the wanted columns have.
-static uint64_t *leaves_of(const struct json_source *s, const uint64_t *wanted, struct arena *a) {
+static const uint64_t *leaves_of(const struct json_source *s, const uint64_t *wanted, struct arena *a) {
     uint32_t count = json_leaf_count(s->schema), leaf = 0;
     uint64_t *out = arena_alloc_array(a, bitmap_words(count) + 1, sizeof *out);
     for (uint32_t i = 0; out && i < s->schema->field_count; i++) {
@@ -452,8 +463,9 @@ static enum status source_read(struct source *source, const struct split *split,
     size_t at, end;
     (void)worker;
     arena_init(&scratch, source->request.memory);
-    bool prune = wanted && s->options.mode == JSON_PERMISSIVE && !has_corrupt_column(s);
-    uint64_t *leaves = prune ? leaves_of(s, wanted, &scratch) : NULL;
+    // Where it shows which lines are malformed, every leaf is read.
+    bool prune = (wanted || split->wanted_leaves) && s->options.mode == JSON_PERMISSIVE && !has_corrupt_column(s);
+    const uint64_t *leaves = !prune ? NULL : split->wanted_leaves ? split->wanted_leaves : leaves_of(s, wanted, &scratch);
     r.text = buffer_new(source->request.memory, SPLIT_BYTES + PADDING_BYTES + 1);
     enum status status = r.text && (leaves || !prune) ? json_reader_new(source->request.memory, s->schema, &s->options, leaves, &r.reader) : STATUS_NO_MEMORY;
     if (status != STATUS_OK) error_no_memory(e);

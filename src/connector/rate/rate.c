@@ -39,7 +39,7 @@ static enum status rate_open(const struct source_request *r, struct source **out
     struct rate *s = memory_alloc_zeroed(r->memory, sizeof *s);
     if (!s) return error_no_memory(e);
     s->source = (struct source){.class = &rate_source_class, .request = *r};
-    sequence_open(&s->sequence, (uint32_t)option_number(&r->options, "numPartitions"), option_number(&r->options, "rowsPerSecond"), -1);
+    sequence_open(&s->sequence, (uint32_t)option_number(&r->options, "numPartitions"), option_number(&r->options, "rowsPerSecond"), -1, 16);
     *out = &s->source;
     return STATUS_OK;
 }

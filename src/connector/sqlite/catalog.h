@@ -41,6 +41,8 @@ enum status catalog_put_dead(struct store *store, const struct catalog_dead_row 
 enum status catalog_add_ledger(struct store *store, const struct catalog_ledger_row *row, struct error *e) WARN_UNUSED;
 // Outside of transactions: replaces the description of a table.
 enum status catalog_describe(struct store *store, const char *name, const char *kind, const struct type *schema, const char *statement, struct error *e) WARN_UNUSED;
+// Outside of transactions: the table and its description go.
+enum status catalog_drop(struct store *store, const char *name, struct error *e) WARN_UNUSED;
 // Drops dead rows older than 30 days, then the oldest beyond 1 GB of raw bytes. *dropped: how many.
 enum status catalog_prune(struct store *store, int64_t now_us, uint64_t *dropped, struct error *e) WARN_UNUSED;
 
