@@ -8,6 +8,9 @@ SET rate = 2000;
 SET rows = -1;
 SET junk = 0.001;
 
+-- One epoch a second, so that the sample below can be read. Without it an epoch begins as soon as there is data.
+SET leat.trigger = '1 second';
+
 -- A generator, with the seven columns of a Kafka table (key, value, topic, partition, offset, timestamp, timestampType).
 CREATE TABLE messages USING generator
 OPTIONS (kind 'users', seed '42', partitions '2', junk '${junk}', rowsPerSecond '${rate}', numRows '${rows}');

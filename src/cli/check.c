@@ -75,6 +75,7 @@ static enum status check_text(struct host *h, const struct check_options *o, str
     TRY(settings_parse(a, &h->session, file->text, file->size_bytes, o->settings.items, o->settings.count, d, &statements, &count, e));
     enum status status = analyze_pipeline(&analysis, statements, count, file->text, &pipeline);
     if (status == STATUS_NO_MEMORY) return error_no_memory(e);
+    if (status == STATUS_OK && settings_check_tables(pipeline, d) != STATUS_OK) return error_no_memory(e);
     if (status != STATUS_OK || d->error_count) return STATUS_OK;
     if (o->portable) list_unportable(d, statements, count, pipeline);
     for (uint32_t i = 0; o->explain && i < pipeline->flow_count; i++) {
@@ -97,7 +98,7 @@ static int check_file(struct host *h, const struct check_options *o, const char 
     enum status status = sql_file_read(h, &a, path, &o->settings, &file, &d, &e);
     if (status == STATUS_OK) status = check_text(h, o, &a, &file, &d, &e);
     print_diagnostics(h, &d);
-    if (status != STATUS_OK && !d.error_count) print_error(h, &e);
+    if (status != STATUS_OK && !d.error_count) say_error(h, &e);
     int code = d.error_count ? EXIT_CHECK : exit_code_of(status);
     if (code == EXIT_CHECK) fprintf(stderr, "%s: %zu error%s\n", path, d.error_count, d.error_count == 1 ? "" : "s");
     else if (code == EXIT_OK) fprintf(stderr, "%s: ok%s\n", path, d.warning_count ? ", with warnings" : "");

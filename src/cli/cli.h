@@ -50,7 +50,7 @@ enum status sql_file_read(struct host *h, struct arena *a, const char *path, con
                           struct error *e) WARN_UNUSED;
 
 void print_diagnostics(struct host *h, const struct diagnostics *d);  // to stderr, with a closing count
-void print_error(struct host *h, const struct error *e);              // to stderr, in the same form
+void say_error(struct host *h, const struct error *e);              // to stderr, in the same form
 int exit_code_of(enum status status);
 bool is_help(const char *arg);
 void print_help(const struct command *c);

@@ -205,7 +205,7 @@ void print_diagnostics(struct host *h, const struct diagnostics *d) {
     buffer_release(&out);
 }
 
-void print_error(struct host *h, const struct error *e) {
+void say_error(struct host *h, const struct error *e) {
     struct diagnostic g = {.severity = SEVERITY_ERROR, .error = *e};
     struct buffer out;
     buffer_init(&out, &h->memory);

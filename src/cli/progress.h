@@ -13,8 +13,11 @@ struct progress {
     int64_t began_us;
     double rows_per_second;
     char run_id[37];
+    int64_t last_trigger_us;                 // monotonic; 0: none yet
+    double trigger_seconds;                  // between the last trigger and the one before; 0: unknown
+    _Atomic int *stop;                       // raised when nobody reads the JSON lines any more
 };
 
-void progress_init(struct progress *p, struct host *h, bool json, bool quiet);
+void progress_init(struct progress *p, struct host *h, bool json, bool quiet, _Atomic int *stop);
 void progress_epoch(void *context, const struct epoch_report *r);
 void progress_end(struct progress *p);  // ends the live line

@@ -117,10 +117,10 @@ static int run_opened(struct host *h, struct stream *stream, const struct run_op
         if (stream_print_ledger(stream, &ledger) == STATUS_OK) fwrite(ledger.data, 1, ledger.size_bytes, stderr);
         buffer_release(&ledger);
     }
-    if (status != STATUS_OK) print_error(h, &e);
+    if (status != STATUS_OK) say_error(h, &e);
     struct error close_error = {0};
     enum status closed = stream_close(stream, status == STATUS_OK, &close_error);
-    if (closed != STATUS_OK) print_error(h, &close_error);
+    if (closed != STATUS_OK) say_error(h, &close_error);
     return exit_code_of(status != STATUS_OK ? status : closed);
 }
 
@@ -131,7 +131,7 @@ static int run_file(struct host *h, struct run_options *o, struct arena *a, stru
     struct progress progress;
     enum status status = sql_file_read(h, a, o->file, &o->settings, &file, d, &e);
     const char *data = o->data ? o->data : status == STATUS_OK ? arena_printf(a, "%s/leat-data", file.base_folder) : NULL;
-    progress_init(&progress, h, o->json, o->quiet);
+    progress_init(&progress, h, o->json, o->quiet, &signals.stop);
     struct stream_config config = {
         .text = file.text, .name = file.path, .base_folder = file.base_folder, .data_folder = data, .connectors = &all_connectors, .session = &h->session,
         .memory = &h->memory, .log = &h->log, .wake = &signals.wake, .settings = o->settings.items, .setting_count = o->settings.count,
@@ -142,7 +142,7 @@ static int run_file(struct host *h, struct run_options *o, struct arena *a, stru
     if (status == STATUS_OK) status = stream_open(&config, d, &stream, &e);
     print_diagnostics(h, d);
     if (status != STATUS_OK) {
-        if (!d->error_count) print_error(h, &e);
+        if (!d->error_count) say_error(h, &e);
         return d->error_count ? EXIT_CHECK : exit_code_of(status);
     }
     log_write(&h->log, LOG_DEBUG, "data folder: %s", data);

@@ -173,7 +173,7 @@ enum status sql_session_run(struct sql_session *s, const struct sql_file *file, 
             if (!span_known(one.span)) one.span = statements[i]->name.span;
             (void)!diagnostics_add(d, SEVERITY_ERROR, &one);
         } else {
-            if (worst != STATUS_OK) print_error(s->host, e);
+            if (worst != STATUS_OK) say_error(s->host, e);
             *e = one;
             worst = status;
         }

@@ -63,7 +63,7 @@ static int run_text(struct sql_session *s, const char *path, const char *given) 
         status = sql_session_run(s, &file, &d, &e);
     }
     print_diagnostics(s->host, &d);
-    if (status != STATUS_OK && !d.error_count) print_error(s->host, &e);
+    if (status != STATUS_OK && !d.error_count) say_error(s->host, &e);
     int code = d.error_count ? EXIT_CHECK : exit_code_of(status);
     diagnostics_release(&d);
     return code;
@@ -120,7 +120,7 @@ static int sql_main(struct host *h, int argc, char **argv) {
     enum status status = sql_session_open(&s, h, &a, data, o.format, &o.settings, &interrupted, &e);
     int code = EXIT_OK;
     if (status != STATUS_OK) {
-        print_error(h, &e);
+        say_error(h, &e);
         code = exit_code_of(status);
     } else if (o.query) code = run_text(&s, NULL, o.query);
     else if (o.file) code = run_text(&s, o.file, NULL);

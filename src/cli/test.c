@@ -102,7 +102,7 @@ static int test_main(struct host *h, int argc, char **argv) {
         struct error e = {0};
         if (run_file(h, &o, o.files[i], &totals, &e) == STATUS_OK) continue;
         fprintf(stderr, "%s: ", o.files[i]);
-        print_error(h, &e);
+        say_error(h, &e);
         totals.failed++;
     }
     if (code == EXIT_OK) printf("%u passed, %u failed, %u skipped\n", totals.passed, totals.failed, totals.skipped);

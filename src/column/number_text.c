@@ -218,9 +218,50 @@ static bool read_special(const char *s, size_t size_bytes, double *out) {
     return false;
 }
 
+static int hex_digit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    char lower = (char)(c | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+// Java's hexadecimal form: 0x1.8p3, the exponent (of two) required. It is handed on without its point, which depends on the locale;
+// digits beyond the limit cannot matter but by not being zero: then a last 1 stands for them all.
+static bool read_hexadecimal(const char *s, size_t size_bytes, bool is_float, double *out) {
+    const char *end = s + size_bytes;
+    bool negative = size_bytes && *s == '-';
+    if (size_bytes && (*s == '-' || *s == '+')) s++;
+    if (end - s < 4 || *s != '0' || (s[1] | 0x20) != 'x') return false;
+    char text[96] = "0x";
+    size_t count = 2;
+    int64_t exponent = 0, shift = 0;
+    bool seen_point = false, seen_digit = false, dropped = false;
+    for (s += 2; s < end && (hex_digit(*s) >= 0 || (*s == '.' && !seen_point)); s++) {
+        if (*s == '.') {
+            seen_point = true;
+            continue;
+        }
+        seen_digit = true;
+        bool fits = count < 48;
+        if (fits && (count > 2 || *s != '0')) text[count++] = *s;
+        dropped |= !fits && *s != '0';
+        shift += (fits ? 0 : 4) - (seen_point ? 4 : 0);
+    }
+    if (s < end && (end[-1] == 'd' || end[-1] == 'D' || end[-1] == 'f' || end[-1] == 'F')) end--;
+    if (!seen_digit || s == end || (*s | 0x20) != 'p' || !read_exponent(s + 1, end, &exponent)) return false;
+    if (dropped) text[count++] = '1', shift -= 4;
+    exponent += shift;
+    if (exponent > EXPONENT_LIMIT) exponent = EXPONENT_LIMIT;
+    if (exponent < -EXPONENT_LIMIT) exponent = -EXPONENT_LIMIT;
+    snprintf(text + count, sizeof text - count, "%sp%d", count == 2 ? "0" : "", (int)exponent);
+    double value = is_float ? (double)strtof(text, NULL) : strtod(text, NULL);
+    *out = negative ? -value : value;
+    return true;
+}
+
 static bool parse_number(const char *s, size_t size_bytes, bool is_float, double *out) {
     trim(&s, &size_bytes, false);
     struct parts p;
+    if (read_hexadecimal(s, size_bytes, is_float, out)) return true;
     if (!take_apart(s, size_bytes, &p)) return read_special(s, size_bytes, out);
     double value = 0;
     if (p.count > 0 && p.count <= 15 && !is_float && p.exponent >= -22 && p.exponent <= 22) {

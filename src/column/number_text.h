@@ -12,7 +12,7 @@ size_t print_double(double value, char *out);
 size_t print_float(float value, char *out);
 // What CAST(text AS BIGINT) accepts: blanks around, a sign, digits; no fraction (ANSI). *overflow: digits that do not fit.
 bool parse_int64(const char *s, size_t size_bytes, int64_t *out, bool *overflow);
-// What CAST(text AS DOUBLE) accepts: Java's decimal forms with a suffix d or f ("1.0d"), "NaN", "Infinity", "inf" in any case. Java's
-// hexadecimal form is refused.
+// What CAST(text AS DOUBLE) accepts: Java's decimal and hexadecimal forms with a suffix d or f ("1.0d", "0x1.8p3"), "NaN", "Infinity",
+// "inf" in any case.
 bool parse_double(const char *s, size_t size_bytes, double *out);
 bool parse_float(const char *s, size_t size_bytes, float *out);  // correctly rounded to float

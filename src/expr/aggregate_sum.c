@@ -313,10 +313,11 @@ enum status sum_bind(struct binding *b, struct error *e) {
     return binding_nullable_result(b, type_decimal(b->arena, at_most_38(type->precision + 10), type->scale), e);
 }
 
+// An average of hours has minutes: the result's type is the whole range of its family.
 enum status average_bind(struct binding *b, struct error *e) {
     TRY(bind_number(b, e));
     const struct type *type = b->args[0]->type;
-    if (is_ansi_interval(type)) return binding_nullable_result(b, type, e);
+    if (is_ansi_interval(type)) return binding_nullable_result(b, type->id == TYPE_INTERVAL_YM ? &type_interval_ym : &type_interval_dt, e);
     if (type->id != TYPE_DECIMAL) return binding_nullable_result(b, &type_double, e);
     return binding_nullable_result(b, type_decimal(b->arena, at_most_38(type->precision + 4), at_most_38(type->scale + 4)), e);
 }

@@ -35,12 +35,12 @@ static void fail_remainder(struct column *out, uint32_t row, struct eval *eval) 
     }                                                                                                             \
     static inline unsigned multiply_##name(c_type a, c_type b, c_type *out) { return __builtin_mul_overflow(a, b, out); } \
     static inline unsigned remainder_##name(c_type a, c_type b, c_type *out) {                                    \
-        c_type divisor = b == 0 || b == -1 ? 1 : b; /* MIN % -1 traps, and is 0 */                               \
+        c_type divisor = (c_type)(b == 0 || b == -1 ? 1 : b); /* MIN % -1 traps, and is 0 */                     \
         *out = (c_type)(a % divisor);                                                                             \
         return b == 0;                                                                                            \
     }                                                                                                             \
     static inline unsigned pmod_##name(c_type a, c_type b, c_type *out) {                                         \
-        c_type divisor = b == 0 || b == -1 ? 1 : b;                                                               \
+        c_type divisor = (c_type)(b == 0 || b == -1 ? 1 : b);                                                     \
         c_type r = (c_type)(a % divisor);                                                                         \
         *out = r < 0 ? (c_type)(((wide_type)r + b) % divisor) : r;                                                \
         return b == 0;                                                                                            \

@@ -93,8 +93,8 @@ static bool same_payload(const struct expr *a, const struct expr *b) {
     case EXPR_LITERAL:
         return value_equal(a->literal, 0, b->literal, 0);
     case EXPR_CALL:
-        // Bind data is made from constant arguments, which are among args; functions that hide some of it there draw or are their own node.
-        return a->call.function == b->call.function && !a->call.draws && !b->call.draws;
+        // Bind data is made from constant arguments: they are among args, or their hash is the call's identity.
+        return a->call.function == b->call.function && a->call.identity == b->call.identity && !a->call.draws && !b->call.draws;
     case EXPR_CAST:
         return (a->cast_mode == CAST_TRY) == (b->cast_mode == CAST_TRY);
     case EXPR_AGGREGATE:
@@ -150,7 +150,7 @@ uint64_t expr_hash(const struct expr *e) {
     case EXPR_CALL: {
         // By name, not address: plans are hashed into what a restart compares with.
         const char *name = e->call.function->name;
-        h = random_mix(h ^ checksum64(name, strlen(name), 0));
+        h = random_mix(h ^ checksum64(name, strlen(name), 0) ^ e->call.identity);
         break;
     }
     case EXPR_AGGREGATE: {

@@ -35,6 +35,7 @@ enum cast_mode { CAST_ANSI, CAST_TRY, CAST_IMPLICIT };  // IMPLICIT: as ANSI, bu
 struct call {
     const struct function *function;
     void *data;                  // the function's own, in the query arena: a compiled pattern, a schema …; NULL
+    uint64_t identity;           // hash of the arguments that binding took into `data` and out of args; 0: it took none
     bool draws;                  // result depends on row identity or clock (uuid, rand, current_timestamp)
     void (*kernel)(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval);  // chosen by binding
 };

@@ -3,6 +3,7 @@
 //
 // Alternatives of a signature are tried twice: first for one that takes the arguments as they are, then for the first that takes them
 // with implicit casts. That is the order in which Spark's "closest" type comes out for the signatures we have.
+#include "base/random.h"
 #include "expr/function.h"
 #include "expr/coerce.h"
 #include "expr/program.h"
@@ -178,7 +179,9 @@ enum status function_call(struct arena *a, const struct session *session, const 
     if (!call) return error_no_memory(e);
     if (b.arg_count) memcpy(call->args, b.args, b.arg_count * sizeof *call->args);
     call->span = span;
-    call->call = (struct call){.function = f, .data = b.data, .draws = f->flags & FUNCTION_DRAWS, .kernel = b.kernel};
+    uint64_t identity = 0;  // arguments that now live in the data alone still tell calls apart
+    for (uint32_t i = b.arg_count; i < arg_count; i++) identity = random_mix(identity * 31 + expr_hash(args[i]) + i);
+    call->call = (struct call){.function = f, .data = b.data, .identity = identity, .draws = f->flags & FUNCTION_DRAWS, .kernel = b.kernel};
     *out = call;
     return STATUS_OK;
 }

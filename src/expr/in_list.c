@@ -130,7 +130,7 @@ static enum status make_set(struct binding *b, struct in_set **out, struct error
     struct column_builder values;
     column_builder_init(&values, b->arena, b->args[0]->type);
     for (uint32_t i = 1; i < b->arg_count; i++) {
-        const struct column *value;
+        const struct column *value = NULL;
         TRY(binding_constant(b, i, &value, e));
         if (value) column_builder_append_from(&values, value, 0);
         else set->has_null = true;

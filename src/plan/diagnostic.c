@@ -228,18 +228,30 @@ static size_t edit_distance(const char *a, size_t a_size, const char *b, size_t 
     return rows[a_size % 3][b_size];
 }
 
+// How much of the two is the same at both ends: a letter left out or doubled keeps more of it than one mistaken for another.
+static size_t shared_ends(const char *a, size_t a_size, const char *b, size_t b_size) {
+    size_t prefix = 0, suffix = 0, most = a_size < b_size ? a_size : b_size;
+    while (prefix < most && fold(a[prefix]) == fold(b[prefix])) prefix++;
+    while (prefix + suffix < most && fold(a[a_size - 1 - suffix]) == fold(b[b_size - 1 - suffix])) suffix++;
+    return prefix + suffix;
+}
+
 const char *suggest(const char *name, const char *const *candidates, size_t count) {
     size_t size = strlen(name);
     if (size == 0 || size > LONGEST_NAME) return NULL;
     size_t limit = size < 2 ? 0 : size <= 4 ? 1 : size <= 8 ? 2 : 3;
     const char *best = NULL;
+    size_t best_ends = 0;
     for (size_t i = 0; i < count; i++) {
         size_t candidate_size = strlen(candidates[i]);
         if (candidate_size > LONGEST_NAME || candidate_size > size + limit || size > candidate_size + limit) continue;
         size_t distance = edit_distance(name, size, candidates[i], candidate_size);
         if (distance > limit) continue;
         if (distance == 0) return candidates[i];
-        limit = distance - 1;  // only a nearer one from now on
+        size_t ends = shared_ends(name, size, candidates[i], candidate_size);
+        if (best && distance == limit && ends <= best_ends) continue;
+        limit = distance;
+        best_ends = ends;
         best = candidates[i];
     }
     return best;

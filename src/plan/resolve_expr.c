@@ -217,6 +217,12 @@ static enum status rewrite_operator(struct expr_context *c, const struct uexpr *
     return STATUS_OK;
 }
 
+// What to do where a call's arguments do not fit: how it is called.
+static void hint_of_call(const struct function *f, const char *name, struct error *e) {
+    if (f->flags & FUNCTION_OPERATOR) error_set_hint(e, "bring the operands to one type with CAST(… AS …)");
+    else if (f->signature && *f->signature == '(') error_set_hint(e, "it is called as %s%s", name, f->signature);
+}
+
 static enum status resolve_call(struct expr_context *c, const struct uexpr *u, struct expr **out, const char **name) {
     struct resolver *r = c->resolver;
     const char *function = u->name.parts[u->name.part_count - 1];
@@ -244,6 +250,7 @@ static enum status resolve_call(struct expr_context *c, const struct uexpr *u, s
         struct error e;
         error_clear(&e);
         enum status s = function_call(r->arena, r->analysis->session, found, function, g.exprs, g.count, u->span, out, &e);
+        if (s != STATUS_OK && !*e.hint) hint_of_call(found, function, &e);
         if (s != STATUS_OK) return complain_error(r, &e, u->span);
     }
     *name = name_of_call(r, u, g.names, g.count, g.exprs);

@@ -384,8 +384,11 @@ static enum status resolve_parts(struct select *s, struct expr_context *outer) {
 
 static enum status resolve_select(struct resolver *r, const struct uquery *q, struct expr_context *outer, struct relation *out) {
     struct select s = {.r = r, .q = q, .worst = STATUS_OK};
+    const struct missing_name *missing = r->missing;
+    r->missing = NULL;
     vector_init(&s.items, r->analysis->memory, sizeof(struct item));
     enum status status = resolve_parts(&s, outer);
+    r->missing = missing;
     if (status == STATUS_OK && is_aggregating(q)) status = aggregate(&s);
     if (status == STATUS_OK) status = build(&s, out);
     vector_release(&s.items);

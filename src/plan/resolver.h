@@ -61,6 +61,12 @@ struct flow_state {
     struct relation relation;
 };
 
+// Names a SELECT was told it has not: the same mistake in GROUP BY or ORDER BY is not said again.
+struct missing_name {
+    const char *name;
+    const struct missing_name *next;
+};
+
 struct resolver {
     const struct analysis *analysis;
     struct arena *arena;
@@ -70,6 +76,7 @@ struct resolver {
     uint32_t flow_count;
     struct cte *ctes;
     enum read_mode mode;
+    const struct missing_name *missing; // of the SELECT being resolved
     uint32_t depth;
     uint32_t pushes;                    // filters moved so far: a limit on plans that are small as a graph and huge as a tree
     bool in_pipeline;                   // a file of flows: streaming is allowed

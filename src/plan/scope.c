@@ -217,6 +217,12 @@ static const char *column_list(struct arena *a, const struct relation *r, const 
 enum status scope_unresolved(struct expr_context *c, const struct uname *name, struct span span) {
     struct resolver *r = c->resolver;
     const char *written = name_text(r->arena, name);
+    for (const struct missing_name *m = r->missing; m; m = m->next)
+        if (equal_ignoring_case(m->name, written)) return STATUS_INVALID_QUERY;
+    struct missing_name *said = arena_alloc(r->arena, sizeof *said);
+    if (!said) return STATUS_NO_MEMORY;
+    *said = (struct missing_name){.name = written, .next = r->missing};
+    r->missing = said;
     uint32_t count = c->input ? c->input->column_count : 0;
     if (!count)
         return complain(r, (struct complaint){.span = span, .condition = "UNRESOLVED_COLUMN.WITHOUT_SUGGESTION", .label = "not found",

@@ -377,6 +377,7 @@ static void report(struct stream *s, const struct intent *i, const struct epoch_
     }
     report_->flows = flows;
     report_->sources = sources;
+    report_->pipeline = s->folder.pipeline;
     report_->epoch = i->epoch;
     report_->clock_us = i->clock_us;
     report_->state_bytes = memory_used(&s->state_memory);
@@ -391,6 +392,18 @@ static void adapt_budget(struct stream *s, uint64_t rows, int64_t spent_us) {
     if (wanted > most) wanted = most;
     s->budget_rows = wanted < 1024 ? 1024 : (int64_t)wanted;
     if (s->budget_rows > s->max_rows) s->budget_rows = s->max_rows;
+}
+
+// Only state has a limit of its own: where an allocation fails with much of it used, it is what was reached.
+enum status stream_state_full(const struct stream *s, enum status status, size_t used_bytes, struct error *e) {
+    size_t limit = s->state_memory.limit_bytes;
+    if (status != STATUS_NO_MEMORY || !limit || used_bytes < limit / 8) return status;
+    error_set(e, STATUS_LIMIT, "LEAT_STATE_FULL", "the state does not fit into leat.memory: %.1f MB are used of %.1f MB, and more is needed", (double)used_bytes / 1e6,
+              (double)limit / 1e6);
+    error_set_hint(e, "nothing is lost: the epoch is taken back and the next run does it again. Raise the budget, SET leat.memory = '%zuMB', or let less be kept: "
+                      "a WATERMARK, fewer groups",
+                   limit / 500000 + 1);
+    return STATUS_LIMIT;
 }
 
 enum status epoch_run(struct stream *s, const struct intent *i, struct error *e) {
@@ -413,8 +426,9 @@ enum status epoch_run(struct stream *s, const struct intent *i, struct error *e)
     if (status == STATUS_OK) status = commit_stores(s, i, e);
     if (status == STATUS_OK) status = record_commit(s, i, e);
     if (status != STATUS_OK) {
+        size_t used_bytes = atomic_load(&s->state_memory.peak_bytes);
         roll_back(s);
-        return status;
+        return stream_state_full(s, status, used_bytes, e);
     }
     times.total_us = clock_monotonic_us() - started_us;
     times.commit_us = times.total_us - times.run_us;

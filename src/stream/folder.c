@@ -60,6 +60,9 @@ static bool has_foreign_files(const char *path) {
 static enum status make_pipeline(struct folder *f, const char *file, struct error *e) {
     uint8_t identity[IDENTITY_BYTES];
     if (has_foreign_files(f->path)) {
+        char lock[4200];
+        snprintf(lock, sizeof lock, "%s/lock", f->path);
+        unlink(lock);  // nothing of ours stays behind
         error_set(e, STATUS_CONFLICT, "LEAT_NOT_A_DATA_FOLDER", "`%s` is not empty and no data folder of leat", f->path);
         error_set_hint(e, "choose another one with --data DIR");
         return STATUS_CONFLICT;

@@ -2,6 +2,7 @@
 // journal.c: writing, checking and replaying the log. Format and rules: journal.h.
 #include "stream/journal.h"
 #include "base/checksum.h"
+#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/files.h"
 #include <assert.h>
@@ -73,10 +74,26 @@ static bool all_zero(const uint8_t *p, size_t n) {
 
 struct scan {
     uint64_t chain;
+    uint64_t link;       // of a journal: the chain of the one before
     size_t good_bytes;   // up to here every record checks
-    uint64_t records;
+    uint64_t records;    // whole ones
     bool torn;           // an unfinished record follows
 };
+
+// Does a write begin after this place? Then all that comes before it was synced.
+static bool later_write(const uint8_t *bytes, size_t size_bytes, size_t at) {
+    for (size_t i = at + 1; i + RECORD_HEADER_BYTES <= size_bytes; i++) {
+        const uint8_t *p = bytes + i;
+        if (p[0] >= RECORD_START && p[0] <= RECORD_LINK && p[1] == 1 && !p[2] && !p[3] && get32(p + 8) == header_check(p, i)) return true;
+    }
+    return false;
+}
+
+static enum status bad_record(const uint8_t *bytes, size_t size_bytes, size_t at, const char *path, const char *what, struct scan *s, struct error *e) {
+    if (later_write(bytes, size_bytes, at)) return damaged(e, path, at, what);
+    s->torn = true;
+    return STATUS_OK;
+}
 
 // Walks the records of a file image. A torn end is not an error here; the caller decides.
 static enum status scan_records(const uint8_t *bytes, size_t size_bytes, const char *path, journal_replay replay, void *context, struct scan *s,
@@ -84,7 +101,7 @@ static enum status scan_records(const uint8_t *bytes, size_t size_bytes, const c
     size_t at = HEADER_BYTES;
     s->chain = first_chain;
     s->torn = false;
-    s->records = 0;
+    s->records = s->link = 0;
     while (at < size_bytes) {
         s->good_bytes = at;
         size_t left = size_bytes - at;
@@ -93,7 +110,7 @@ static enum status scan_records(const uint8_t *bytes, size_t size_bytes, const c
             s->torn = true;
             return STATUS_OK;
         }
-        if (get32(p + 8) != header_check(p, at)) return damaged(e, path, at, "a record's header does not check");
+        if (get32(p + 8) != header_check(p, at)) return bad_record(bytes, size_bytes, at, path, "a record's header does not check", s, e);
         size_t payload_bytes = get32(p + 4);
         if (payload_bytes > left - RECORD_HEADER_BYTES) {
             s->torn = true;
@@ -101,14 +118,9 @@ static enum status scan_records(const uint8_t *bytes, size_t size_bytes, const c
         }
         const uint8_t *payload = p + RECORD_HEADER_BYTES;
         uint64_t check = checksum64(payload, payload_bytes, s->chain ^ p[0]);
-        if (check != get64(p + 12)) {
-            if (payload_bytes == left - RECORD_HEADER_BYTES) {  // the last one: written in part
-                s->torn = true;
-                return STATUS_OK;
-            }
-            return damaged(e, path, at, "a record's checksum is wrong");
-        }
-        if (replay) TRY(replay(context, (enum record_kind)p[0], payload, payload_bytes, e));
+        if (check != get64(p + 12)) return bad_record(bytes, size_bytes, at, path, "a record's checksum is wrong", s, e);
+        if (p[0] == RECORD_LINK && payload_bytes == 8 && at == HEADER_BYTES) s->link = get64(payload);
+        else if (replay) TRY(replay(context, (enum record_kind)p[0], payload, payload_bytes, e));
         s->chain = check;
         s->records++;
         at += RECORD_HEADER_BYTES + payload_bytes;
@@ -148,6 +160,23 @@ static uint32_t newest_generation(const char *folder) {
     return newest;
 }
 
+// What a crash left behind: unfinished files, and generations that were to be removed. They hold rows that may have been deleted since.
+static void sweep(const struct journal *j) {
+    char path[4400];
+    DIR *dir = opendir(j->folder);
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        char *end;
+        unsigned long n = strtoul(entry->d_name, &end, 10);
+        size_t length = strlen(entry->d_name);
+        bool ours = end != entry->d_name && (strncmp(end, ".journal", 8) == 0 || strncmp(end, ".snapshot", 9) == 0);
+        bool unfinished = ours && length > 4 && strcmp(entry->d_name + length - 4, ".new") == 0;
+        if (!ours || (!unfinished && n + 1 >= j->generation && n <= j->generation)) continue;
+        snprintf(path, sizeof path, "%s/%s", j->folder, entry->d_name);
+        unlink(path);
+    }
+    if (dir) closedir(dir);
+}
+
 // Replays the newest state that checks: the newest snapshot and its journal, or the one before and both journals.
 static enum status replay_generations(struct memory *memory, const char *folder, uint32_t newest, const uint8_t *pipeline, journal_replay replay,
                                       void *context, bool *used_previous, struct scan *s, struct error *e) {
@@ -166,7 +195,13 @@ static enum status replay_generations(struct memory *memory, const char *folder,
         *used_previous = true;
     }
     TRY(status);
-    return replay_file(memory, folder, newest, false, pipeline, replay, context, s, e);
+    uint64_t before = s->chain;
+    bool cut = *used_previous && s->torn;
+    TRY(replay_file(memory, folder, newest, false, pipeline, replay, context, s, e));
+    if (!cut && (!*used_previous || s->link == before)) return STATUS_OK;
+    char path[4096];
+    file_path(path, sizeof path, folder, newest - 1, "journal");
+    return damaged(e, path, 0, "its end is missing, and the snapshot that came after it is damaged too");
 }
 
 static enum status reopen(struct journal *j, const struct scan *s, struct error *e) {
@@ -193,17 +228,19 @@ enum status journal_open(struct journal *j, struct memory *memory, const char *d
     if (!j->folder) return error_no_memory(e);
     snprintf(j->folder, folder_bytes, "%s/log", data_folder);
     TRY(folder_make(j->folder, 0700, e));
+    TRY(folder_sync(data_folder, e));
     j->generation = newest_generation(j->folder);
     *is_new = j->generation == 0;
     *used_previous = false;
     if (*is_new) return STATUS_OK;
     struct scan s = {0};
     TRY(replay_generations(memory, j->folder, j->generation, pipeline, replay, context, used_previous, &s, e));
+    sweep(j);
     return reopen(j, &s, e);
 }
 
 enum status journal_add(struct journal *j, enum record_kind kind, const void *payload, size_t size_bytes, struct error *e) {
-    uint8_t header[RECORD_HEADER_BYTES] = {(uint8_t)kind};
+    uint8_t header[RECORD_HEADER_BYTES] = {(uint8_t)kind, j->pending.size_bytes == 0};
     if (size_bytes > UINT32_MAX) return error_set(e, STATUS_LIMIT, "LEAT_LOG_RECORD_TOO_BIG", "a log record of %zu bytes is over the limit of 4 GiB", size_bytes);
     put32(header + 4, (uint32_t)size_bytes);
     put32(header + 8, header_check(header, j->size_bytes + j->pending.size_bytes));
@@ -242,7 +279,7 @@ static void remove_generation(const struct journal *j, uint32_t generation) {
 
 static enum status write_snapshot(struct journal *j, uint32_t generation, const void *snapshot, size_t size_bytes, struct error *e) {
     char path[4096];
-    uint8_t header[RECORD_HEADER_BYTES] = {RECORD_SNAPSHOT};
+    uint8_t header[RECORD_HEADER_BYTES] = {RECORD_SNAPSHOT, 1};
     uint8_t file_header[HEADER_BYTES];
     struct buffer image;
     if (size_bytes > UINT32_MAX) return error_set(e, STATUS_LIMIT, "LEAT_LOG_RECORD_TOO_BIG", "a snapshot of %zu bytes is over the limit of 4 GiB", size_bytes);
@@ -262,26 +299,58 @@ static enum status write_snapshot(struct journal *j, uint32_t generation, const 
     return status;
 }
 
+// A new journal: its header and the link to the one before.
+enum { NEW_JOURNAL_BYTES = HEADER_BYTES + RECORD_HEADER_BYTES + 8 };
+static uint64_t make_journal(const struct journal *j, uint32_t generation, uint8_t out[NEW_JOURNAL_BYTES]) {
+    uint8_t *record = out + HEADER_BYTES, *payload = record + RECORD_HEADER_BYTES;
+    make_header(out, journal_magic, generation, j->pipeline);
+    memset(record, 0, RECORD_HEADER_BYTES);
+    record[0] = RECORD_LINK;
+    record[1] = 1;
+    put32(record + 4, 8);
+    put32(record + 8, header_check(record, HEADER_BYTES));
+    put64(payload, j->chain);
+    uint64_t chain = checksum64(payload, 8, first_chain ^ RECORD_LINK);
+    put64(record + 12, chain);
+    return chain;
+}
+
 enum status journal_rotate(struct journal *j, const void *snapshot, size_t size_bytes, struct error *e) {
     char path[4096];
-    uint8_t header[HEADER_BYTES];
+    uint8_t start[NEW_JOURNAL_BYTES];
     uint32_t next = j->generation + 1;
     if (j->broken) return error_set(e, STATUS_IO, "LEAT_LOG_FAILED", "the log failed before; the pipeline must be started again");
     assert(j->pending.size_bytes == 0);
     TRY(write_snapshot(j, next, snapshot, size_bytes, e));
     TRY(failpoint("journal.rotate", e));
-    make_header(header, journal_magic, next, j->pipeline);
+    uint64_t chain = make_journal(j, next, start);
     file_path(path, sizeof path, j->folder, next, "journal");
-    TRY(file_replace(path, header, sizeof header, e));  // from here on the new generation counts
+    enum status status = file_replace(path, start, sizeof start, e);  // from here on the new generation counts
+    if (status != STATUS_OK) {  // whether it does cannot be told: nothing may be added to the old one
+        j->broken = true;
+        return status;
+    }
     int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-    if (fd < 0) return error_set_errno(e, errno, "cannot open the log `%s`", path);
+    if (fd < 0) {
+        j->broken = true;
+        return error_set_errno(e, errno, "cannot open the log `%s`", path);
+    }
     if (j->fd >= 0) close(j->fd);
     j->fd = fd;
     j->generation = next;
-    j->chain = first_chain;
-    j->size_bytes = HEADER_BYTES;
+    j->chain = chain;
+    j->size_bytes = sizeof start;
     if (next > 2) remove_generation(j, next - 2);
     return STATUS_OK;
+}
+
+int64_t journal_snapshot_age_us(const struct journal *j) {
+    char path[4096];
+    struct stat found;
+    file_path(path, sizeof path, j->folder, j->generation, "snapshot");
+    if (stat(path, &found) != 0) return 0;
+    int64_t age_us = clock_now_us(NULL) - (int64_t)found.st_mtime * 1000000;
+    return age_us > 0 ? age_us : 0;
 }
 
 void journal_close(struct journal *j) {

@@ -7,10 +7,12 @@
 //       00000006.*            the generation before: what to fall back on when the newest snapshot is damaged
 //
 //     file       = [ magic "leatjrn1" or "leatsnp1" : 8 ][ format version : 4 ][ generation : 4 ][ pipeline id : 16 ][ XXH3 of these : 8 ] record*
-//     record     = [ kind : 1 ][ zero : 3 ][ payload bytes : 4 ][ check of these 8 and the place : 4 ][ XXH3 of payload, seeded by the record before : 8 ] payload
+//     record     = [ kind : 1 ][ begins a write : 1 ][ zero : 2 ][ payload bytes : 4 ][ check of these 8 and the place : 4 ][ XXH3 of payload, seeded by the record before : 8 ] payload
 //
-// Numbers are little-endian. The payload's checksum is chained: a record moved, doubled or left out shows. An unfinished record at the
-// very end is what a crash leaves: it is cut off. Anything else that does not check is damage: STATUS_CORRUPT with the place.
+// Numbers are little-endian. The payload's checksum is chained: a record moved, doubled or left out shows. A write is followed by its sync
+// before the next one begins, so that only the last write can be unfinished: from its first record that does not check on, it is cut off
+// (what it lost, the stores' records tell). A record that does not check with a later write behind it is damage: STATUS_CORRUPT with
+// the place. A journal's first record (LINK) has the chain of the journal before: where both are replayed, none of that one may be missing.
 // Formats of payloads: record.h. A failed write or sync closes the journal for good (a second fdatasync may lie about the first).
 #pragma once
 #include "base/buffer.h"
@@ -27,6 +29,7 @@ enum record_kind {
     RECORD_COMMIT = 5,    // every sink has the epoch
     RECORD_REFRESH = 6,   // a flow starts anew: state dropped, positions forgotten
     RECORD_SNAPSHOT = 7,  // the only record of a snapshot file
+    RECORD_LINK = 8,      // the journal's own: not replayed
 };
 
 struct journal {
@@ -56,6 +59,8 @@ enum status journal_sync(struct journal *j, struct error *e) WARN_UNUSED;
 // Begins a new generation with this snapshot; the one before the previous is removed. Pending records must have been synced.
 enum status journal_rotate(struct journal *j, const void *snapshot, size_t size_bytes, struct error *e) WARN_UNUSED;
 void journal_close(struct journal *j);
+// How long ago the snapshot of this generation was written, by the file's time; 0 if it cannot be told.
+int64_t journal_snapshot_age_us(const struct journal *j);
 
 // Reads a log without opening it for writing (leat checkpoint, tests): STATUS_CORRUPT says where.
 enum status journal_verify(struct memory *memory, const char *data_folder, journal_replay replay, void *context, struct error *e) WARN_UNUSED;

@@ -517,6 +517,7 @@ enum status durable_replay(void *context, enum record_kind kind, const uint8_t *
     case RECORD_COMMIT: return replay_commit(d, &r, e);
     case RECORD_REFRESH: return replay_refresh(d, &r, e);
     case RECORD_SNAPSHOT: return replay_snapshot(d, &r, e);
+    case RECORD_LINK: break;  // journal.c keeps it for itself
     }
     return error_set(e, STATUS_CORRUPT, "LEAT_LOG_CORRUPT", "the log has a record of an unknown kind %d", (int)kind);
 }

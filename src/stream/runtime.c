@@ -12,6 +12,7 @@ static enum status analyze(struct runtime *r, const char *text, struct diagnosti
     TRY(settings_parse(&r->arena, c->session, text, strlen(text), c->settings, c->setting_count, d, &statements, &count, e));
     enum status status = analyze_pipeline(&analysis, statements, count, text, &r->pipeline);
     if (status == STATUS_NO_MEMORY) return error_no_memory(e);
+    if (status == STATUS_OK && settings_check_tables(r->pipeline, d) != STATUS_OK) return error_no_memory(e);
     if (status != STATUS_OK || d->error_count) return error_set(e, STATUS_INVALID_QUERY, NULL, "the pipeline does not check");
     if (!r->pipeline->flow_count) {
         error_set(e, STATUS_INVALID_QUERY, "LEAT_NO_FLOWS", "the file has no streaming table and no materialized view: there is nothing to run");

@@ -116,6 +116,7 @@ enum status output_refuse(void *context, const struct batch *b, uint32_t row, co
 enum status epoch_choose(struct stream *s, struct intent *out, bool *any, bool *finished, int64_t *wake_at_us, struct error *e) WARN_UNUSED;
 enum status epoch_begin(struct stream *s, struct intent *i, struct error *e) WARN_UNUSED;   // makes it durable
 enum status epoch_run(struct stream *s, const struct intent *i, struct error *e) WARN_UNUSED;
+enum status stream_state_full(const struct stream *s, enum status status, size_t used_bytes, struct error *e) WARN_UNUSED;  // names the budget if it is why
 enum status stream_record(struct stream *s, enum record_kind kind, struct error *e) WARN_UNUSED;  // s->payload: into the log and the durable state
 
 // ledger.c

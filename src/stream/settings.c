@@ -67,6 +67,19 @@ enum status settings_parse(struct arena *a, struct session *session, const char 
     return status == STATUS_OK || status == STATUS_INVALID_QUERY ? STATUS_OK : error_no_memory(e);
 }
 
+enum status settings_check_tables(const struct pipeline *p, struct diagnostics *d) {
+    for (uint32_t i = 0; i < p->dataset_count; i++) {
+        const struct dataset *t = p->datasets[i];
+        struct error e;
+        if (!option_text(&t->options, "leat.emit")) continue;
+        error_set(&e, STATUS_UNSUPPORTED, "LEAT_UNSUPPORTED", "leat.emit of `%s` is not supported yet: its changes are written with every epoch", t->name);
+        error_set_hint(&e, "leave it out; SET leat.trigger = '1 s' makes fewer epochs of the whole pipeline");
+        if (t->statement) e.span = t->statement->name.span;
+        TRY(diagnostics_add(d, SEVERITY_ERROR, &e));
+    }
+    return STATUS_OK;
+}
+
 const char *settings_text(const struct option_set *set, const struct stream_config *c, const char *name) {
     const char *value = given_value(c->settings, c->setting_count, name);
     return value ? value : option_text(set, name);

@@ -7,6 +7,8 @@
 // Parses a text and applies its SETs and what was given to the session; literals are read in the session's time zone. As sql_parse otherwise.
 enum status settings_parse(struct arena *a, struct session *session, const char *text, size_t size_bytes, const struct setting *given, uint32_t given_count,
                            struct diagnostics *d, struct ustatement ***out, uint32_t *count, struct error *e) WARN_UNUSED;
+// Settings of tables that are understood and not done yet, said rather than passed over. Goes to `d`.
+enum status settings_check_tables(const struct pipeline *p, struct diagnostics *d) WARN_UNUSED;
 // Applies what the session must know before analysis: spark.sql.session.timeZone, limits. Statements that are no SET are passed over.
 enum status settings_apply_session(struct session *session, struct ustatement *const *statements, uint32_t count, const struct setting *given,
                                    uint32_t given_count, struct error *e) WARN_UNUSED;

@@ -30,7 +30,7 @@ static enum status open_log(struct stream *s, struct error *e) {
     TRY(journal_open(&s->journal, s->config.memory, s->config.data_folder, s->folder.pipeline, durable_replay, &s->durable, &is_new, &used_previous, e));
     if (used_previous) log_write(s->config.log, LOG_WARN, "the newest snapshot was damaged; the one before it and its journal were used");
     s->snapshot_wanted = used_previous;
-    s->snapshot_at_us = clock_monotonic_us();
+    s->snapshot_at_us = clock_monotonic_us() - journal_snapshot_age_us(&s->journal);
     if (!is_new) {
         s->config.session->seed = s->durable.seed;
         return STATUS_OK;
@@ -246,7 +246,7 @@ static enum status open_stream(struct stream *s, struct diagnostics *d, struct e
     TRY(runtime_open_sources(s->runtime, e));
     TRY(runtime_open_stores(s->runtime, e));
     TRY(record_start(s, e));  // what was refused until here has changed nothing in the log
-    TRY(runtime_open_execution(s->runtime, e));
+    TRY(stream_state_full(s, runtime_open_execution(s->runtime, e), atomic_load(&s->state_memory.peak_bytes), e));
     // The log's old snapshot holds state that is dropped now, and changes must not be applied to it; with --full-refresh-all also the stores'
     // epochs as found.
     if (!s->durable.has_intent && (changed || s->snapshot_wanted || any_not_started(s))) TRY(take_snapshot(s, e));

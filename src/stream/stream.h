@@ -33,6 +33,7 @@ struct source_report {
     int64_t backlog_rows;                      // -1: unknown
 };
 struct epoch_report {
+    const uint8_t *pipeline;                   // its UUID, 16 bytes
     uint64_t epoch;
     int64_t clock_us;
     int64_t intent_us, run_us, commit_us, total_us;

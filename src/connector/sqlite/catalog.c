@@ -30,6 +30,11 @@ enum status catalog_prepare(struct store *store, struct error *e) {
 enum status catalog_put_dead(struct store *store, const struct catalog_dead_row *r, bool *added, struct error *e) {
     struct sqlite_store *s = (struct sqlite_store *)store;
     pthread_mutex_lock(&s->mutex);
+    enum status status = sqlite_store_check(s, e);
+    if (status != STATUS_OK) {
+        pthread_mutex_unlock(&s->mutex);
+        return status;
+    }
     sqlite3_stmt *p = s->put_dead;
     sqlite3_bind_text(p, 1, r->flow, -1, SQLITE_STATIC);
     sqlite3_bind_int64(p, 2, r->node);
@@ -39,7 +44,7 @@ enum status catalog_put_dead(struct store *store, const struct catalog_dead_row 
     sqlite3_bind_int64(p, 6, r->row);
     sqlite3_bind_text(p, 7, r->condition, -1, SQLITE_STATIC);
     sqlite3_bind_text(p, 8, r->message, -1, SQLITE_STATIC);
-    if (r->value) sqlite3_bind_text(p, 9, r->value, (int)r->value_bytes, SQLITE_STATIC);
+    if (r->value) sqlite3_bind_text64(p, 9, r->value, r->value_bytes, SQLITE_STATIC, SQLITE_UTF8);
     else sqlite3_bind_null(p, 9);
     if (r->raw) sqlite3_bind_blob64(p, 10, r->raw, r->raw_bytes, SQLITE_STATIC);
     else sqlite3_bind_null(p, 10);
@@ -47,7 +52,7 @@ enum status catalog_put_dead(struct store *store, const struct catalog_dead_row 
     sqlite3_bind_int64(p, 12, r->at_us);
     int code = sqlite3_step(p);
     *added = code == SQLITE_DONE && sqlite3_changes(s->db) > 0;
-    enum status status = code == SQLITE_DONE ? STATUS_OK : sqlite_database_error(s->db, "writing leat_dead", e);
+    status = code == SQLITE_DONE ? STATUS_OK : sqlite_database_error(s->db, "writing leat_dead", e);
     sqlite3_reset(p);
     sqlite3_clear_bindings(p);
     pthread_mutex_unlock(&s->mutex);
@@ -57,6 +62,7 @@ enum status catalog_put_dead(struct store *store, const struct catalog_dead_row 
 enum status catalog_add_ledger(struct store *store, const struct catalog_ledger_row *r, struct error *e) {
     struct sqlite_store *s = (struct sqlite_store *)store;
     sqlite3_stmt *p = s->put_ledger;
+    TRY(sqlite_store_check(s, e));
     const uint64_t counts[] = {r->input, r->passed, r->filtered, r->absorbed, r->merged, r->late, r->dead, r->null_time, r->made};
     sqlite3_bind_text(p, 1, r->flow, -1, SQLITE_STATIC);
     sqlite3_bind_int64(p, 2, r->node);

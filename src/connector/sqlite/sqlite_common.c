@@ -24,8 +24,11 @@ enum status sqlite_database_error(sqlite3 *db, const char *doing, struct error *
     enum status status = code == SQLITE_BUSY || code == SQLITE_LOCKED ? STATUS_UNREACHABLE
                          : code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? STATUS_CORRUPT
                                                                            : STATUS_IO;
-    error_set(e, status, status == STATUS_CORRUPT ? "LEAT_STORE_CORRUPT" : "LEAT_STORE_FAILED", "SQLite file `%s`, %s: %s", file ? file : "", doing,
-              db ? sqlite3_errmsg(db) : "out of memory");
+    error_set(e, status, status == STATUS_CORRUPT ? "LEAT_STORE_CORRUPT" : "LEAT_STORE_FAILED", "SQLite file `%s`, %.80s%s: %s", file ? file : "", doing,
+              strlen(doing) > 80 ? " …" : "", db ? sqlite3_errmsg(db) : "out of memory");
+    if (code == SQLITE_FULL) error_set_hint(e, "make room on the disk; the epoch was taken back and the next run does it again");
+    if (code == SQLITE_READONLY || code == SQLITE_CANTOPEN || code == SQLITE_PERM) error_set_hint(e, "check that the file and its folder are there and may be written by this user");
+    if (status == STATUS_CORRUPT) error_set_hint(e, "restore the file from a copy together with the data folder, or move it away and build its tables anew with --full-refresh-all");
     if (status == STATUS_UNREACHABLE) {
         error_set_hint(e, "another program holds a write lock on the file; leat is its only writer: end the other transaction (an open sqlite3 "
                           "shell with BEGIN, a backup), or copy the file and work on the copy");
@@ -43,6 +46,27 @@ enum status sqlite_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out, str
     return STATUS_OK;
 }
 
+static bool has_wal(const char *path) {
+    char wal[4200];
+    snprintf(wal, sizeof wal, "%s-wal", path);
+    return file_exists(wal);
+}
+
+// A file that nobody writes: a URI says so, in which three characters have a meaning.
+static int open_immutable(const char *path, sqlite3 **db) {
+    char *uri = sqlite3_mprintf("file:");
+    for (const char *p = path; uri && *p; p++) {
+        char *longer = strchr("%?#", *p) ? sqlite3_mprintf("%s%%%02x", uri, (unsigned char)*p) : sqlite3_mprintf("%s%c", uri, *p);
+        sqlite3_free(uri);
+        uri = longer;
+    }
+    char *whole = uri ? sqlite3_mprintf("%s?immutable=1", uri) : NULL;
+    int code = whole ? sqlite3_open_v2(whole, db, SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) : SQLITE_NOMEM;
+    sqlite3_free(uri);
+    sqlite3_free(whole);
+    return code;
+}
+
 enum status sqlite_database_open(const char *path, bool read_only, sqlite3 **out, struct error *e) {
     *out = NULL;
     sqlite3 *db = NULL;
@@ -54,6 +78,10 @@ enum status sqlite_database_open(const char *path, bool read_only, sqlite3 **out
     if (code != SQLITE_OK && read_only) {  // a file in a folder we may not write
         sqlite3_close(db);
         code = sqlite3_open_v2(path, &db, SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_READONLY, NULL);
+    }
+    if (code == SQLITE_OK && read_only && sqlite3_db_readonly(db, "main") == 1 && !has_wal(path)) {  // nor make the WAL's index beside it
+        sqlite3_close(db);
+        code = open_immutable(path, &db);
     }
     enum status status = code == SQLITE_OK ? STATUS_OK : sqlite_database_error(db, "opening", e);
     if (status == STATUS_OK) sqlite3_busy_timeout(db, SQLITE_BUSY_MS);

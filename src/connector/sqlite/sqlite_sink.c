@@ -10,6 +10,9 @@
 #include "connector/sqlite/sqlite_sink.h"
 #include "column/value.h"
 #include <pthread.h>
+#include <sys/stat.h>
+
+static const int64_t wal_large_bytes = INT64_C(256) << 20;
 
 static enum status sink_check(const struct sink_request *r, struct error *e) {
     for (uint32_t i = 0; i < r->schema->field_count; i++) {
@@ -49,12 +52,19 @@ static enum status read_record(struct sqlite_store *s, const uint8_t pipeline[16
     return status;
 }
 
+enum status sqlite_store_check(const struct sqlite_store *s, struct error *e) {
+    if (!s->in_transaction || !sqlite3_get_autocommit(s->db)) return STATUS_OK;
+    const char *file = sqlite3_db_filename(s->db, "main");
+    return error_set(e, STATUS_IO, "LEAT_STORE_FAILED", "SQLite file `%s`: the transaction was taken back after an earlier error", file ? file : "");
+}
+
 static enum status store_open(const struct sink_request *any, const uint8_t pipeline[16], struct store **out, bool *found, struct sink_record *record,
                               struct error *e) {
     struct sqlite_store *s = memory_alloc_zeroed(any->memory, sizeof *s);
     if (!s) return error_no_memory(e);
     s->memory = any->memory;
     s->store.class = &sqlite_sink_class;
+    s->log = any->log;
     arena_init(&s->arena, any->memory);
     buffer_init(&s->scratch, any->memory);
     pthread_mutex_init(&s->mutex, NULL);
@@ -244,7 +254,9 @@ static enum status table_is_empty(struct sqlite_table *t, bool *is_empty, struct
     if (built == STATUS_OK) built = sqlite_append_name(&sql, t->name);
     if (built == STATUS_OK) built = buffer_append_string(&sql, " LIMIT 1");
     enum status status = prepare_with(t, &sql, built, &statement, e);
-    if (status == STATUS_OK) *is_empty = sqlite3_step(statement) != SQLITE_ROW;
+    int code = status == STATUS_OK ? sqlite3_step(statement) : SQLITE_OK;
+    *is_empty = code == SQLITE_DONE;
+    if (status == STATUS_OK && code != SQLITE_ROW && code != SQLITE_DONE) status = sqlite_database_error(t->owner->db, "reading a table", e);
     sqlite3_finalize(statement);
     buffer_release(&sql);
     return status;
@@ -332,6 +344,7 @@ static enum status run_row(struct sqlite_table *t, sqlite3_stmt *statement, cons
                            struct error *e) {
     struct sqlite_store *s = t->owner;
     buffer_clear(&s->scratch);
+    TRY(sqlite_store_check(s, e));
     if (!bind_row(statement, t, b, row, &s->scratch)) {
         sqlite3_reset(statement);
         if (sqlite3_errcode(s->db) == SQLITE_TOOBIG) {
@@ -384,8 +397,25 @@ static enum status store_flush(struct store *store, refuse_row refuse, void *con
     return STATUS_OK;  // write is acknowledged as it returns; durability comes with commit
 }
 
+// A WAL is emptied as it is committed to, unless a reader still looks at an old state of the file.
+static void watch_wal(struct sqlite_store *s) {
+    char path[4200];
+    struct stat found;
+    int in_wal = 0, emptied = 0;
+    const char *file = sqlite3_db_filename(s->db, "main");
+    snprintf(path, sizeof path, "%s-wal", file ? file : "");
+    bool large = stat(path, &found) == 0 && found.st_size > wal_large_bytes;
+    if (large && !s->wal_reported) large = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &emptied) != SQLITE_OK || emptied < in_wal;
+    if (large && !s->wal_reported) {
+        log_write(s->log, LOG_WARN, "`%s` has grown to %lld MB and cannot be emptied: another program probably has a transaction open on `%s` (an sqlite3 shell "
+                  "after BEGIN, a browser of databases, a backup); end it", path, (long long)(found.st_size >> 20), file ? file : "");
+    }
+    s->wal_reported = large;
+}
+
 static enum status store_commit(struct store *store, const struct sink_record *record, struct error *e) {
     struct sqlite_store *s = (struct sqlite_store *)store;
+    TRY(sqlite_store_check(s, e));
     sqlite3_bind_blob(s->put_record, 1, record->pipeline, 16, SQLITE_STATIC);
     sqlite3_bind_int64(s->put_record, 2, (int64_t)record->incarnation);
     sqlite3_bind_int64(s->put_record, 3, (int64_t)record->epoch);
@@ -397,6 +427,7 @@ static enum status store_commit(struct store *store, const struct sink_record *r
     TRY(failpoint("sqlite.commit", e));
     TRY(sqlite_run(s->db, "COMMIT", e));
     s->in_transaction = false;
+    watch_wal(s);
     return STATUS_OK;
 }
 

@@ -15,7 +15,13 @@ struct sqlite_store {
     sqlite3_stmt *put_dead;      // the catalog's; NULL in other files
     sqlite3_stmt *put_ledger;
     bool in_transaction;
+    struct log *log;             // may be NULL
+    bool wal_reported;           // a WAL that cannot be emptied was said
 };
+
+// SQLite ends a transaction by itself when the disk is full, a read fails or memory is out. What is written after that would be committed
+// at once, row by row: every statement of a transaction asks first.
+enum status sqlite_store_check(const struct sqlite_store *s, struct error *e) WARN_UNUSED;
 
 struct sqlite_table {
     struct sink sink;            // first
