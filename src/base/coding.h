@@ -12,7 +12,7 @@ struct reader {
 };
 
 static inline struct reader reader_of(const void *bytes, size_t size_bytes) {
-    return (struct reader){.next = bytes, .end = (const uint8_t *)bytes + size_bytes};
+    return (struct reader){.next = bytes, .end = bytes ? (const uint8_t *)bytes + size_bytes : NULL};
 }
 uint64_t read_varint(struct reader *r);
 int64_t read_signed(struct reader *r);

@@ -188,6 +188,11 @@ static int compare_places(const void *a, const void *b) {
 }
 
 void print_diagnostics(struct host *h, const struct diagnostics *d) {
+    for (size_t i = 0; h->log.json && i < d->items.count; i++) {
+        const struct diagnostic *g = vector_at(&d->items, i);
+        log_error(&h->log, g->severity == SEVERITY_ERROR ? LOG_ERROR : LOG_WARN, &g->error);
+    }
+    if (h->log.json) return;
     struct buffer out;
     struct vector order;
     buffer_init(&out, &h->memory);
@@ -208,6 +213,10 @@ void print_diagnostics(struct host *h, const struct diagnostics *d) {
 void say_error(struct host *h, const struct error *e) {
     struct diagnostic g = {.severity = SEVERITY_ERROR, .error = *e};
     struct buffer out;
+    if (h->log.json) {
+        log_error(&h->log, LOG_ERROR, e);
+        return;
+    }
     buffer_init(&out, &h->memory);
     g.error.span = (struct span){0};
     if (diagnostic_print(&g, NULL, h->log.colour, &out) == STATUS_OK) fwrite(out.data, 1, out.size_bytes, stderr);

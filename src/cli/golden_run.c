@@ -2,6 +2,7 @@
 // golden_run.c: see golden_run.h.
 #include "cli/golden_run.h"
 #include "base/files.h"
+#include "base/utf8.h"
 #include "column/datetime.h"
 #include "column/value.h"
 #include "sql/parser.h"
@@ -47,12 +48,15 @@ static enum status make_folder(struct golden_run *r, struct error *e) {
 
 // ---- printing rows ----
 
+// U+0080 to U+009F, which are two bytes.
+static bool high_control(const char *s, size_t n) { return n > 1 && (uint8_t)s[0] == 0xc2 && (uint8_t)s[1] >= 0x80 && (uint8_t)s[1] < 0xa0; }
+
 static bool needs_quotes(const char *s, size_t n, bool is_null) {
     if (is_null) return false;
     if (!n || (n == 4 && memcmp(s, "NULL", 4) == 0) || s[0] == '"' || s[0] == '#' || s[0] == ' ' || s[n - 1] == ' ') return true;
     for (size_t i = 0; i < n; i++) {
         uint8_t c = (uint8_t)s[i];
-        if (c == '|' || c == '\\' || c < 0x20 || c == 0x7f) return true;
+        if (c == '|' || c == '\\' || c < 0x20 || c == 0x7f || high_control(s + i, n - i)) return true;
     }
     return false;
 }
@@ -67,9 +71,29 @@ static enum status print_cell(struct buffer *out, const char *s, size_t n, bool 
         else if (c == '\t') TRY(buffer_append_string(out, "\\t"));
         else if (c == '\r') TRY(buffer_append_string(out, "\\r"));
         else if (c < 0x20 || c == 0x7f) TRY(buffer_printf(out, "\\x%02x", c));
+        else if (high_control(s + i, n - i)) TRY(buffer_printf(out, "\\x%02x", (uint8_t)s[++i]));
         else TRY(buffer_append_byte(out, c));
     }
     return buffer_append_byte(out, '"');
+}
+
+// Bytes that are no text are shown as U+FFFD, as Spark shows them.
+static enum status make_valid(struct buffer *cell) {
+    struct buffer text;
+    size_t n = cell->size_bytes, length;
+    const char *s = (const char *)cell->data;
+    if (!n || utf8_valid(s, n)) return STATUS_OK;
+    buffer_init(&text, cell->memory);
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < n && status == STATUS_OK; i += length) {
+        char bytes[4];
+        size_t size = utf8_encode(utf8_decode(s + i, n - i, &length), bytes);
+        status = buffer_append(&text, bytes, size);
+    }
+    buffer_clear(cell);
+    if (status == STATUS_OK) status = buffer_append(cell, text.data, text.size_bytes);
+    buffer_release(&text);
+    return status;
 }
 
 static enum status keep_row(struct golden_run *r, const struct batch *b, uint32_t row) {
@@ -81,6 +105,7 @@ static enum status keep_row(struct golden_run *r, const struct batch *b, uint32_
         bool valid = column_is_valid(&b->columns[i], row);
         buffer_clear(&cell);
         status = valid ? value_print(&b->columns[i], row, r->host->session.zone, &cell) : buffer_append_string(&cell, "NULL");
+        if (status == STATUS_OK) status = make_valid(&cell);
         if (status == STATUS_OK && i) status = buffer_append_string(&line, " | ");
         if (status == STATUS_OK) status = print_cell(&line, cell.data ? (char *)cell.data : "", cell.size_bytes, !valid);
     }

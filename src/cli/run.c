@@ -107,6 +107,17 @@ static int read_options(struct host *h, struct run_options *o, int argc, char **
     return o->file ? EXIT_OK : usage_error(&run_command, "which file?");
 }
 
+// Text is for people: where lines are JSON each is a message.
+static void show_ledger(struct host *h, const struct buffer *text) {
+    const char *p = (const char *)text->data, *end = p + text->size_bytes;
+    if (!h->log.json) fwrite(p, 1, text->size_bytes, stderr);
+    while (h->log.json && p < end) {
+        const char *line = memchr(p, '\n', (size_t)(end - p));
+        log_write(&h->log, LOG_INFO, "%.*s", (int)((line ? line : end) - p), p);
+        p = line ? line + 1 : end;
+    }
+}
+
 static int run_opened(struct host *h, struct stream *stream, const struct run_options *o, struct progress *progress) {
     struct error e = {0};
     enum status status = stream_run(stream, &e);
@@ -114,7 +125,7 @@ static int run_opened(struct host *h, struct stream *stream, const struct run_op
     if (!o->quiet) {
         struct buffer ledger;
         buffer_init(&ledger, &h->memory);
-        if (stream_print_ledger(stream, &ledger) == STATUS_OK) fwrite(ledger.data, 1, ledger.size_bytes, stderr);
+        if (stream_print_ledger(stream, &ledger) == STATUS_OK) show_ledger(h, &ledger);
         buffer_release(&ledger);
     }
     if (status != STATUS_OK) say_error(h, &e);

@@ -5,9 +5,11 @@
 #include "base/files.h"
 #include "sql/parser.h"
 #include <editline/readline.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char sql_help[] =
@@ -103,6 +105,19 @@ static int run_editor(struct sql_session *s) {
     return EXIT_OK;
 }
 
+// A catalog that was asked for and cannot be seen is not an empty one.
+static enum status check_data_folder(const char *folder, bool given, struct error *e) {
+    char path[4200];
+    struct stat found;
+    if (!folder || snprintf(path, sizeof path, "%s/leat.db", folder) >= (int)sizeof path || stat(path, &found) == 0) return STATUS_OK;
+    if (errno == ENOENT && given) fprintf(stderr, "note: there is no catalog in `%s`: it has no tables\n", folder);
+    if (errno == ENOENT) return STATUS_OK;
+    int reason = errno;
+    error_set_errno(e, reason, "cannot read the catalog `%s`", path);
+    error_set_hint(e, reason == ENOTDIR ? "--data takes the folder that `leat run` wrote, not a file" : "run leat sql as the user who runs the pipeline");
+    return STATUS_IO;
+}
+
 static int sql_main(struct host *h, int argc, char **argv) {
     struct sql_options o = {.format = RESULT_TABLE};
     for (int i = 1; i < argc; i++) {
@@ -111,13 +126,14 @@ static int sql_main(struct host *h, int argc, char **argv) {
     }
     if (o.query && o.file) return usage_error(&sql_command, "either -q or a file");
     struct arena a;
-    struct sql_session s;
+    struct sql_session s = {0};
     struct error e = {0};
     arena_init(&a, &h->memory);
     const char *data = o.data ? o.data : file_exists("leat-data") ? "leat-data" : NULL;
     signal(SIGINT, on_interrupt);
     signal(SIGPIPE, SIG_IGN);
-    enum status status = sql_session_open(&s, h, &a, data, o.format, &o.settings, &interrupted, &e);
+    enum status status = check_data_folder(data, o.data != NULL, &e);
+    if (status == STATUS_OK) status = sql_session_open(&s, h, &a, data, o.format, &o.settings, &interrupted, &e);
     int code = EXIT_OK;
     if (status != STATUS_OK) {
         say_error(h, &e);

@@ -141,14 +141,20 @@ static enum status parse_decimal(struct scanner *s, struct word name, const stru
     if (take_mark(s, '(')) {
         TRY(take_number(s, &precision));
         if (take_mark(s, ',')) TRY(take_number(s, &scale));
+        unsigned surplus = 0;
+        while (take_mark(s, ',')) {
+            TRY(take_number(s, &scale));
+            surplus++;
+        }
         if (!take_mark(s, ')')) return syntax_error(s);
+        if (surplus) return error_at(s, name, error_set(s->error, STATUS_INVALID_QUERY, "UNSUPPORTED_DATATYPE", "DECIMAL takes at most a precision and a scale."));
     }
     if (precision > DECIMAL_MAX_PRECISION) {
         return error_at(s, name, error_set(s->error, STATUS_INVALID_QUERY, "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION",
                                            "Decimal precision %u exceeds max precision %d.", precision, DECIMAL_MAX_PRECISION));
     }
     if (precision == 0 || scale > precision) {
-        return error_at(s, name, error_set(s->error, STATUS_INVALID_QUERY, "INVALID_PARAMETER_VALUE",
+        return error_at(s, name, error_set(s->error, STATUS_INVALID_QUERY, "_LEGACY_ERROR_TEMP_1228",
                                            "Decimal scale %u cannot be greater than precision %u, which is at least 1.", scale, precision));
     }
     return done(type_decimal(s->arena, (uint8_t)precision, (uint8_t)scale), s, out);

@@ -48,7 +48,12 @@ enum status sequence_latest(struct sequence *q, const struct source_request *r, 
     int64_t reached = 0, waiting = 0;
     for (uint32_t p = 0; p < q->partitions; p++) reached += offset_of(from, p);
     int64_t due = rows_due(q, reached, wake_at_us);
-    if (!q->stamp_us) q->stamp_us = clock_now_us(r->session->clock) - (q->rows_per_second ? reached * 1000000 / q->rows_per_second : 0);
+    if (reached > due) {  // asked first by a flow that is behind: what another has read was there when it opened
+        q->first_row += reached - due;
+        q->stamp_us = 0;
+        due = reached;
+    }
+    if (!q->stamp_us) q->stamp_us = clock_now_us(r->session->clock) - (q->rows_per_second ? (int64_t)((__int128)reached * 1000000 / q->rows_per_second) : 0);
     bool limited = q->row_limit >= 0 && due >= q->row_limit;
     if (limited) due = q->row_limit;
     int64_t rows = budget->row_count < budget->size_bytes / q->row_bytes ? budget->row_count : budget->size_bytes / q->row_bytes;

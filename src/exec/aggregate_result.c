@@ -255,7 +255,7 @@ static enum status emit_chunk(struct operator *op, struct worker *w, struct stat
 
 static int touched_order(const void *a, const void *b) {
     const struct touched_group *x = a, *y = b;
-    if (x->group->hash != y->group->hash) return x->group->hash < y->group->hash ? -1 : 1;
+    if (x->hash != y->hash) return x->hash < y->hash ? -1 : 1;
     int order = string_view_compare(&x->group->key, &y->group->key);
     return order ? order : key_is_null(&x->group->key) - key_is_null(&y->group->key);
 }

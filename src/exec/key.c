@@ -51,25 +51,26 @@ static int64_t integer_at(const struct column *base, uint32_t index) {
     }
 }
 
-static inline uint64_t inlined_value(const struct string_view *key) {
-    uint64_t value;
-    memcpy(&value, key->inlined, sizeof value);
-    return value;
+static void put_integer_key(struct key_batch *out, uint32_t i, bool valid, int64_t value) {
+    out->keys[i] = valid ? string_view_of((const char *)&value, sizeof value) : key_null();
+    out->hashes[i] = valid ? mix((uint64_t)value) : mix(NULL_HASH);
+    out->has_null[i] = !valid;
 }
 
 static void integer_keys(const struct column *c, const struct rows *rows, struct key_batch *out) {
     const struct column *base = column_base(c);
-    bool plain = c->form == COLUMN_FLAT && !c->validity && base->type->id == TYPE_BIGINT;
+    if (c->form == COLUMN_FLAT && type_width(base->type) == sizeof(int64_t)) {
+        const int64_t *values = base->values;
+        for (uint32_t i = 0; i < rows->count; i++) {
+            uint32_t row = rows_at(rows, i);
+            put_integer_key(out, i, !base->validity || bitmap_get(base->validity, row), values[row]);
+        }
+        return;
+    }
     for (uint32_t i = 0; i < rows->count; i++) {
         uint32_t row = rows_at(rows, i);
-        if (!plain && !column_is_valid(c, row)) {
-            out->keys[i] = key_null();
-            out->has_null[i] = 1;
-        } else {
-            int64_t value = plain ? ((const int64_t *)base->values)[row] : integer_at(base, column_index(c, row));
-            out->keys[i] = string_view_of((const char *)&value, sizeof value);
-        }
-        out->hashes[i] = key_is_null(&out->keys[i]) ? mix(NULL_HASH) : mix(inlined_value(&out->keys[i]));
+        bool valid = column_is_valid(c, row);
+        put_integer_key(out, i, valid, valid ? integer_at(base, column_index(c, row)) : 0);
     }
 }
 

@@ -54,7 +54,7 @@ static bool load_image(struct state_table *s, struct group *g, struct reader *in
 static enum status touch(struct state_table *s, struct group *g, bool existed) {
     size_t begin = s->undo.size_bytes;
     enum status status = existed ? save_image(s, g, &s->undo) : STATUS_OK;
-    struct touched_group t = {.group = g, .existed = existed, .undo_begin = begin, .undo_end = s->undo.size_bytes};
+    struct touched_group t = {.hash = g->hash, .group = g, .existed = existed, .undo_begin = begin, .undo_end = s->undo.size_bytes & INT64_MAX};
     if (status == STATUS_OK) status = vector_push(&s->touched, &t);
     if (status != STATUS_OK) {
         s->undo.size_bytes = begin;

@@ -16,10 +16,12 @@ struct state_codec {
     void (*release)(void *context, struct group *g);                   // what hangs off the states; they are zeroed after
 };
 
-struct touched_group {
+struct touched_group {         // 32 bytes: sorted by hash without a look at the groups
+    uint64_t hash;             // the group's
     struct group *group;
-    bool existed;              // false: made in this epoch
-    size_t undo_begin, undo_end;
+    size_t undo_begin;
+    uint64_t undo_end : 63;
+    uint64_t existed : 1;      // 0: made in this epoch
 };
 
 struct state_table {

@@ -115,6 +115,39 @@ static void kernel_bit_get(const struct column *const *args, struct column *out,
     }
 }
 
+// Spark's bitmaps are of 32,768 bits; rows are numbered from 1, and what is below 1 counts downwards from 0.
+enum { BITMAP_BITS = 32768 };
+
+static void kernel_bitmap_bit_position(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) {
+    (void)eval;
+    for (uint32_t i = 0; i < rows->count; i++) {
+        uint32_t row = rows_at(rows, i);
+        int64_t value = column_int64(args[0], row);
+        ((int64_t *)out->values)[row] = value > 0 ? (value - 1) % BITMAP_BITS : -(value % BITMAP_BITS);
+    }
+}
+
+static void kernel_bitmap_bucket_number(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) {
+    (void)eval;
+    for (uint32_t i = 0; i < rows->count; i++) {
+        uint32_t row = rows_at(rows, i);
+        int64_t value = column_int64(args[0], row);
+        ((int64_t *)out->values)[row] = value > 0 ? 1 + (value - 1) / BITMAP_BITS : value / BITMAP_BITS;
+    }
+}
+
+static void kernel_bitmap_count(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) {
+    (void)eval;
+    for (uint32_t i = 0; i < rows->count; i++) {
+        uint32_t row = rows_at(rows, i);
+        const struct string_view *v = column_string(args[0], row);
+        const char *bytes = string_view_data(v);
+        int64_t count = 0;
+        for (uint32_t k = 0; k < v->size_bytes; k++) count += __builtin_popcount((uint8_t)bytes[k]);
+        ((int64_t *)out->values)[row] = count;
+    }
+}
+
 // A text could be read as either; Spark reads it as neither.
 static enum status bind_bit_count(struct binding *b, struct error *e) {
     bool is_boolean = b->arg_count == 1 && b->args[0]->type->id == TYPE_BOOLEAN;
@@ -137,6 +170,9 @@ static const struct function functions[] = {
     {">>>", SHIFT_SIGNATURE, kernel_shift_right_unsigned, NULL, SHIFT_OPERATOR, "The bits moved to the right, zeros moving in", "-8 >>> 28", "15"},
     {"bit_count", "(INTEGRAL) -> INT | (BOOLEAN) -> INT", kernel_bit_count, bind_bit_count, FUNCTION_TOTAL, "How many bits are set", "bit_count(7)", "3"},
     {"bit_get", "(INTEGRAL, INT) -> TINYINT", kernel_bit_get, NULL, FUNCTION_CAN_FAIL, "The bit at a position, 0 the lowest", "bit_get(5, 0)", "1"},
+    {"bitmap_bit_position", "(BIGINT) -> BIGINT", kernel_bitmap_bit_position, NULL, FUNCTION_TOTAL, "The bit that stands for a number within its bitmap of 32,768 bits", "bitmap_bit_position(32769)", "0"},
+    {"bitmap_bucket_number", "(BIGINT) -> BIGINT", kernel_bitmap_bucket_number, NULL, FUNCTION_TOTAL, "The bitmap of 32,768 bits that a number falls into", "bitmap_bucket_number(32769)", "2"},
+    {"bitmap_count", "(BINARY) -> BIGINT", kernel_bitmap_count, NULL, 0, "How many bits of a bitmap are set", "bitmap_count(X'FF01')", "9"},
     {"getbit", "(INTEGRAL, INT) -> TINYINT", kernel_bit_get, NULL, FUNCTION_CAN_FAIL, "The bit at a position, 0 the lowest", "getbit(5, 1)", "0"},
 };
 

@@ -3,6 +3,7 @@
 #include "cast_rows.h"
 #include "column/datetime.h"
 #include "column/decimal.h"
+#include "expr/from_json.h"
 #include <strings.h>
 
 static const int64_t unit_us[] = {
@@ -115,6 +116,12 @@ static bool parse_interval(const struct string_view *v, const struct type *to, i
     if (!ok || t.s != t.end) return false;
     if (negative) *out = -*out;
     return true;
+}
+
+bool interval_from_text(void *context, const char *text, size_t size_bytes, const struct type *type, int64_t *out) {
+    (void)context;
+    struct string_view v = string_view_of(text, (uint32_t)size_bytes);
+    return parse_interval(&v, type, out);
 }
 
 // "1 day -2 hours 3.5 seconds", with or without the word interval in front.

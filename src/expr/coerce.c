@@ -181,7 +181,7 @@ static bool atomic_cast_allowed(const struct type *from, const struct type *to) 
 }
 
 bool cast_allowed(const struct type *from, const struct type *to) {
-    if (from->id == TYPE_NULL || type_equal(from, to)) return true;
+    if (from->id == TYPE_NULL || (!type_is_nested(from) && type_equal(from, to))) return true;
     if (to->id == TYPE_STRING) return true;
     if (!type_is_nested(from) && !type_is_nested(to)) return to->id != TYPE_NULL && atomic_cast_allowed(from, to);
     if (from->id != to->id || from->field_count != to->field_count) return false;

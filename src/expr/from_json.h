@@ -28,3 +28,9 @@ static inline bool function_set_wanted_leaves(struct arena *a, struct expr *call
     call->call.data = data;
     return true;
 }
+
+// json_schema.c. The schema that argument `index` gives, or the error that Spark has for it.
+enum status json_schema_argument(struct binding *b, uint32_t index, const struct type **out, struct error *e) WARN_UNUSED;
+enum status schema_of_json_bind(struct binding *b, struct error *e) WARN_UNUSED;
+// cast_interval.c: as CAST(text AS type) for both kinds of ANSI intervals; of the shape that json/ asks for (the context is not looked at).
+bool interval_from_text(void *context, const char *text, size_t size_bytes, const struct type *type, int64_t *out);

@@ -15,6 +15,7 @@ extern const struct function_table search_functions;
 extern const struct function_table pad_functions;
 extern const struct function_table format_functions;
 extern const struct function_table number_functions;
+extern const struct function_table picture_functions;
 extern const struct function_table base64_functions;
 extern const struct function_table misc_functions;
 extern const struct function_table regex_functions;

@@ -6,7 +6,6 @@
 #include "expr/datetime_pattern.h"
 #include "expr/from_json.h"
 #include "expr/functions.h"
-#include "column/type_text.h"
 #include <strings.h>
 
 static enum status invalid_option(struct binding *b, const char *name, const char *value, struct error *e) {
@@ -34,9 +33,8 @@ static enum status read_option(struct binding *b, struct json_options *o, const 
         if (strcasecmp(key, flags[i].name) == 0) return read_boolean(value, flags[i].flag) ? STATUS_OK : invalid_option(b, key, value, e);
     }
     if (strcasecmp(key, "mode") == 0) {
-        if (strcasecmp(value, "PERMISSIVE") == 0) o->mode = JSON_PERMISSIVE;
-        else if (strcasecmp(value, "FAILFAST") == 0) o->mode = JSON_FAILFAST;
-        else {
+        o->mode = strcasecmp(value, "FAILFAST") == 0 ? JSON_FAILFAST : JSON_PERMISSIVE;  // Spark takes unknown words for PERMISSIVE
+        if (strcasecmp(value, "DROPMALFORMED") == 0) {
             error_set(e, STATUS_INVALID_QUERY, "PARSE_MODE_UNSUPPORTED", "the function `from_json` does not support the mode %s", value);
             error_set_hint(e, "use PERMISSIVE or FAILFAST");
             e->span = b->span;
@@ -60,16 +58,31 @@ static char *text_of(struct arena *a, const struct column *c, uint32_t row) {
     return arena_strndup(a, string_view_data(v), v->size_bytes);
 }
 
-// The options argument: a constant MAP<STRING, STRING>.
-static enum status read_options(struct binding *b, uint32_t index, struct json_options *o, struct error *e) {
-    const struct column *map;
-    if (b->args[index]->type->id != TYPE_MAP) {
+// The options argument: a constant MAP<STRING, STRING>. *map: NULL if there is none.
+static enum status options_map(struct binding *b, uint32_t index, const struct column **map, struct error *e) {
+    const struct type *type = b->args[index]->type;
+    *map = NULL;
+    if (type->id != TYPE_MAP) {
         error_set(e, STATUS_INVALID_QUERY, "INVALID_OPTIONS.NON_MAP_FUNCTION", "the options of %s must be made with map('key', 'value', …)", b->name);
         e->span = b->args[index]->span;
         return STATUS_INVALID_QUERY;
     }
-    TRY(binding_constant(b, index, &map, e));
-    if (!column_is_valid(map, 0)) return STATUS_OK;
+    enum type_id key = type->fields[0].type->id, value = type->fields[1].type->id;
+    if (key == TYPE_NULL && value == TYPE_NULL) return STATUS_OK;  // map()
+    if (key != TYPE_STRING || value != TYPE_STRING) {
+        error_set(e, STATUS_INVALID_QUERY, "INVALID_OPTIONS.NON_STRING_TYPE", "the options of %s must be a MAP<STRING, STRING>, not a %s", b->name, type_name_sql(b->arena, type));
+        e->span = b->args[index]->span;
+        return STATUS_INVALID_QUERY;
+    }
+    TRY(binding_constant(b, index, map, e));
+    if (*map && !column_is_valid(*map, 0)) *map = NULL;
+    return STATUS_OK;
+}
+
+static enum status read_options(struct binding *b, uint32_t index, struct json_options *o, struct error *e) {
+    const struct column *map;
+    TRY(options_map(b, index, &map, e));
+    if (!map) return STATUS_OK;
     for (int32_t i = column_list_begin(map, 0); i < column_list_end(map, 0); i++) {
         if (!column_is_valid(&map->children[1], (uint32_t)i)) continue;
         char *key = text_of(b->arena, &map->children[0], (uint32_t)i), *value = text_of(b->arena, &map->children[1], (uint32_t)i);
@@ -77,31 +90,6 @@ static enum status read_options(struct binding *b, uint32_t index, struct json_o
         TRY(read_option(b, o, key, value, e));
     }
     return STATUS_OK;
-}
-
-static enum status read_schema(struct binding *b, uint32_t index, const struct type **out, struct error *e) {
-    const struct column *text;
-    if (b->args[index]->type->id != TYPE_STRING || !expr_is_constant(b->args[index])) {
-        error_set(e, STATUS_INVALID_QUERY, "INVALID_SCHEMA.NON_STRING_LITERAL", "the schema of %s must be a constant text such as 'a INT, b STRING'", b->name);
-        e->span = b->args[index]->span;
-        return STATUS_INVALID_QUERY;
-    }
-    TRY(binding_constant(b, index, &text, e));
-    const struct string_view *v = column_string(text, 0);
-    if (!column_is_valid(text, 0)) {
-        error_set(e, STATUS_INVALID_QUERY, "INVALID_SCHEMA.NON_STRING_LITERAL", "the schema of %s is NULL", b->name);
-        e->span = b->args[index]->span;
-        return STATUS_INVALID_QUERY;
-    }
-    struct span place = b->args[index]->span;
-    enum status status = type_parse_schema(b->arena, string_view_data(v), v->size_bytes, out, e);
-    if (status != STATUS_OK) e->span = place;  // the literal as a whole: escapes may shift places within
-    if (status == STATUS_OK && (*out)->id != TYPE_STRUCT && (*out)->id != TYPE_ARRAY && (*out)->id != TYPE_MAP) {
-        error_set(e, STATUS_INVALID_QUERY, "DATATYPE_MISMATCH.INVALID_JSON_SCHEMA", "%s reads a STRUCT, ARRAY or MAP, not a %s", b->name, type_name_sql(b->arena, *out));
-        e->span = place;
-        return STATUS_INVALID_QUERY;
-    }
-    return status;
 }
 
 // Every field may be missing from a document, whatever the schema says.
@@ -121,11 +109,37 @@ static const struct type *all_nullable(struct arena *a, const struct type *t) {
     return copy;
 }
 
-static bool has_field(const struct type *t, const char *name) {
+// The column of the schema that takes records which cannot be read, if there is one: it must be a STRING.
+static enum status find_corrupt_column(struct binding *b, struct from_json_data *data, struct error *e) {
+    const struct type *t = data->schema;
     for (uint32_t i = 0; t->id == TYPE_STRUCT && i < t->field_count; i++) {
-        if (strcmp(t->fields[i].name, name) == 0) return true;
+        if (strcmp(t->fields[i].name, data->options.corrupt_record_column) != 0) continue;
+        data->has_corrupt_column = true;
+        if (t->fields[i].type->id == TYPE_STRING) continue;
+        error_set(e, STATUS_INVALID_QUERY, "INVALID_CORRUPT_RECORD_TYPE", "the column %s is for records that cannot be read and must be a STRING, not a %s",
+                  t->fields[i].name, type_name_sql(b->arena, t->fields[i].type));
+        e->span = b->args[1]->span;
+        return STATUS_INVALID_QUERY;
     }
-    return false;
+    return STATUS_OK;
+}
+
+// No text is made of a number here, as elsewhere: Spark takes these arguments as they are.
+static enum status require_text(struct binding *b, uint32_t index, struct error *e) {
+    enum type_id id = b->args[index]->type->id;
+    if (id == TYPE_STRING || id == TYPE_NULL) return binding_cast(b, index, &type_string, e);
+    error_set(e, STATUS_INVALID_QUERY, "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "argument %u of %s must be a STRING, not a %s", (unsigned)index + 1, b->name,
+              type_name_sql(b->arena, b->args[index]->type));
+    e->span = b->args[index]->span;
+    return STATUS_INVALID_QUERY;
+}
+
+static enum status bind_text(struct binding *b, struct error *e) {
+    uint32_t count = strcmp(b->function->name, "get_json_object") == 0 ? 2 : 1;
+    TRY(binding_require_count(b, count, count, e));
+    for (uint32_t i = 0; i < count; i++) TRY(require_text(b, i, e));
+    b->result = count == 2 ? &type_string : strcmp(b->function->name, "json_array_length") == 0 ? &type_int : type_array(b->arena, &type_string, true);
+    return b->result ? STATUS_OK : error_no_memory(e);
 }
 
 // The patterns of the options, compiled; json/ reads and writes by them through its callbacks.
@@ -155,24 +169,33 @@ static enum status use_patterns(struct binding *b, struct json_options *o, struc
 
 static enum status from_json_bind(struct binding *b, struct error *e) {
     TRY(binding_require_count(b, 2, 3, e));
-    TRY(binding_cast(b, 0, &type_string, e));
+    TRY(require_text(b, 0, e));
     struct from_json_data *data = arena_alloc_zeroed(b->arena, sizeof *data);
     if (!data) return error_no_memory(e);
     json_options_default(&data->options);
     data->options.zone = b->session->zone;
     data->options.depth_limit = b->session->json_depth_limit;
     if (!data->options.corrupt_record_column) data->options.corrupt_record_column = "_corrupt_record";
-    TRY(read_schema(b, 1, &data->schema, e));
+    data->options.parse_interval = interval_from_text;
+    TRY(json_schema_argument(b, 1, &data->schema, e));
     if (b->arg_count == 3) TRY(read_options(b, 2, &data->options, e));
     TRY(use_patterns(b, &data->options, e));
     data->schema = all_nullable(b->arena, data->schema);
     if (!data->schema) return error_no_memory(e);
-    data->has_corrupt_column = has_field(data->schema, data->options.corrupt_record_column);
+    TRY(find_corrupt_column(b, data, e));
     b->data = data;
     b->result = data->schema;
     b->nullable = true;
     b->arg_count = 1;
     return STATUS_OK;
+}
+
+static char first_character(const struct string_view *v) {
+    const char *s = string_view_data(v);
+    for (uint32_t i = 0; i < v->size_bytes; i++) {
+        if (s[i] != ' ' && s[i] != '\t' && s[i] != '\n' && s[i] != '\r') return s[i];
+    }
+    return 0;
 }
 
 static void kernel_from_json(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) {
@@ -195,8 +218,9 @@ static void kernel_from_json(const struct column *const *args, struct column *ou
         if (value.validity && !bitmap_get(value.validity, row)) out_set_null(out, row);
         if (outcomes[row] == JSON_MALFORMED && data->options.mode == JSON_FAILFAST) {
             const struct string_view *text = column_string(args[0], row);
-            eval_fail_value(eval, row, "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", "a malformed record was found while parsing; the parse mode is FAILFAST",
-                            string_view_data(text), text->size_bytes);
+            bool array = data->schema->id == TYPE_STRUCT && first_character(text) == '[';
+            const char *condition = array ? "MALFORMED_RECORD_IN_PARSING.CANNOT_PARSE_JSON_ARRAYS_AS_STRUCTS" : "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION";
+            eval_fail_value(eval, row, condition, "a malformed record was found while parsing; the parse mode is FAILFAST", string_view_data(text), text->size_bytes);
         }
     }
 }
@@ -219,7 +243,7 @@ static enum status to_json_bind(struct binding *b, struct error *e) {
     struct json_write_options *data = arena_alloc_zeroed(b->arena, sizeof *data);
     if (!data) return error_no_memory(e);
     data->zone = b->session->zone;
-    if (!type_is_nested(b->args[0]->type)) {
+    if (!type_is_nested(b->args[0]->type) && b->args[0]->type->id != TYPE_NULL) {
         error_set(e, STATUS_INVALID_QUERY, "DATATYPE_MISMATCH.INVALID_JSON_SCHEMA", "to_json writes a STRUCT, ARRAY or MAP, not a %s", type_name_sql(b->arena, b->args[0]->type));
         error_set_hint(e, "wrap it: to_json(struct(…)) or to_json(named_struct('name', …))");
         e->span = b->args[0]->span;
@@ -227,8 +251,8 @@ static enum status to_json_bind(struct binding *b, struct error *e) {
     }
     if (b->arg_count == 2) {
         const struct column *map = NULL;
-        if (b->args[1]->type->id == TYPE_MAP) TRY(binding_constant(b, 1, &map, e));
-        for (int32_t i = map && column_is_valid(map, 0) ? column_list_begin(map, 0) : 0; map && i < column_list_end(map, 0); i++) {
+        TRY(options_map(b, 1, &map, e));
+        for (int32_t i = map ? column_list_begin(map, 0) : 0; map && i < column_list_end(map, 0); i++) {
             char *key = text_of(b->arena, &map->children[0], (uint32_t)i), *value = text_of(b->arena, &map->children[1], (uint32_t)i);
             if (!key || !value) return error_no_memory(e);
             TRY(read_write_option(b, data, key, value, e));
@@ -286,19 +310,13 @@ static enum status read_as(const struct type *shape, const struct column *docume
     struct json_reader *reader = NULL;
     json_options_default(&options);
     options.zone = eval->session->zone;
+    options.allow_non_numeric_numbers = false;
+    options.allow_unquoted_control_characters = true;  // what Spark passes over, it does not look into
     enum status status = json_reader_new(eval->memory, shape, &options, NULL, &reader);
     if (status == STATUS_OK) status = json_read_column(reader, documents, rows, eval->arena, out, outcomes);
     json_reader_free(reader);
     if (status != STATUS_OK) eval->status = status;
     return status;
-}
-
-static char first_character(const struct string_view *v) {
-    const char *s = string_view_data(v);
-    for (uint32_t i = 0; i < v->size_bytes; i++) {
-        if (s[i] != ' ' && s[i] != '\t' && s[i] != '\n' && s[i] != '\r') return s[i];
-    }
-    return 0;
 }
 
 static void kernel_json_array_length(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) {
@@ -335,12 +353,14 @@ static const struct function functions[] = {
      "(text, schema[, options]): the document as a STRUCT, ARRAY or MAP; fields that do not fit are NULL", "from_json('{\"a\":1, \"b\":0.8}', 'a INT, b DOUBLE')", "{1, 0.8}"},
     {"to_json", NULL, kernel_to_json, to_json_bind, 0, "(value[, options]): a STRUCT, ARRAY or MAP as JSON text; NULL fields are left out",
      "to_json(named_struct('a', 1, 'b', 2))", "{\"a\":1,\"b\":2}"},
-    {"get_json_object", "(STRING, STRING) -> STRING", kernel_get_json_object, NULL, FUNCTION_MAY_BE_NULL, "The value at a path such as $.a[0].b, as text",
+    {"get_json_object", "(STRING, STRING) -> STRING", kernel_get_json_object, bind_text, FUNCTION_MAY_BE_NULL, "The value at a path such as $.a[0].b, as text",
      "get_json_object('{\"a\":\"b\"}', '$.a')", "b"},
-    {"json_array_length", "(STRING) -> INT", kernel_json_array_length, NULL, FUNCTION_MAY_BE_NULL, "Number of elements of a JSON array; NULL for anything else",
+    {"json_array_length", "(STRING) -> INT", kernel_json_array_length, bind_text, FUNCTION_MAY_BE_NULL, "Number of elements of a JSON array; NULL for anything else",
      "json_array_length('[1,2,3,4]')", "4"},
-    {"json_object_keys", "(STRING) -> ARRAY<STRING>", kernel_json_object_keys, NULL, FUNCTION_MAY_BE_NULL, "The keys of a JSON object; NULL for anything else",
+    {"json_object_keys", "(STRING) -> ARRAY<STRING>", kernel_json_object_keys, bind_text, FUNCTION_MAY_BE_NULL, "The keys of a JSON object; NULL for anything else",
      "json_object_keys('{\"a\":1,\"b\":2}')", "[a, b]"},
+    {"schema_of_json", NULL, NULL, schema_of_json_bind, 0, "(text): the schema of a constant document, as from_json takes it",
+     "schema_of_json('{\"a\":1,\"b\":\"x\"}')", "STRUCT<a: BIGINT, b: STRING>"},
 };
 
 const struct function_table json_functions = {.functions = functions, .count = sizeof functions / sizeof functions[0], .group = "json"};

@@ -35,10 +35,20 @@ static enum status cast_both(struct binding *b, const struct type *t, struct err
     return STATUS_OK;
 }
 
+// Structs compare by position: their fields' names need not be the same.
+static bool same_shape(const struct type *l, const struct type *r) {
+    if (!type_is_nested(l)) return type_equal(l, r);
+    if (l->id != r->id || l->field_count != r->field_count) return false;
+    for (uint32_t i = 0; i < l->field_count; i++)
+        if (!same_shape(l->fields[i].type, r->fields[i].type)) return false;
+    return true;
+}
+
 enum status bind_same_types(struct binding *b, struct error *e) {
     const struct type *l = b->args[0]->type, *r = b->args[1]->type;
     bool text = l->id == TYPE_STRING || r->id == TYPE_STRING;
     const struct type *common = text ? coerce_common(b->arena, l, r) : coerce_tightest_common(b->arena, l, r);
+    if (!common && same_shape(l, r)) common = l;
     if (!common) return different_types(b, e);
     return cast_both(b, common, e);
 }

@@ -4,6 +4,7 @@
 #include "column/number_text.h"
 #include "json/reader.h"
 #include <math.h>
+#include <stdio.h>
 
 enum status json_copy_number(const struct json_number *number, struct buffer *out) {
     if (number->kind == JSON_NUMBER_INTEGER) {
@@ -21,18 +22,45 @@ enum status json_copy_number(const struct json_number *number, struct buffer *ou
     return finite ? STATUS_OK : buffer_append_byte(out, '"');
 }
 
+// Characters beyond U+FFFF are written as two escapes, as Jackson does when it copies a tree into bytes. `start`: where the string begins.
+static enum status escape_supplementary(struct buffer *out, size_t start) {
+    size_t i = start;
+    while (i < out->size_bytes && ((uint8_t *)out->data)[i] < 0xf0) i++;
+    if (i == out->size_bytes) return STATUS_OK;
+    struct buffer rest;
+    buffer_init(&rest, out->memory);
+    enum status status = buffer_append(&rest, (const char *)out->data + i, out->size_bytes - i);
+    if (status == STATUS_OK) out->size_bytes = i;
+    const uint8_t *bytes = (const uint8_t *)rest.data;
+    for (i = 0; status == STATUS_OK && i < rest.size_bytes;) {
+        if (bytes[i] < 0xf0 || rest.size_bytes - i < 4) {
+            status = buffer_append_byte(out, bytes[i++]);
+            continue;
+        }
+        uint32_t code = ((bytes[i] & 7u) << 18 | (bytes[i + 1] & 63u) << 12 | (bytes[i + 2] & 63u) << 6 | (bytes[i + 3] & 63u)) - 0x10000;
+        char text[16];
+        int length = snprintf(text, sizeof text, "\\u%04X\\u%04X", (0xd800 + (code >> 10)) & 0xffff, 0xdc00 + (code & 0x3ff));
+        status = buffer_append(out, text, (size_t)length);
+        i += 4;
+    }
+    buffer_release(&rest);
+    return status;
+}
+
 static enum status copy_string(const struct json_string *s, bool single, struct buffer *out) {
+    size_t start = out->size_bytes;
     if (!single && !(s->marks & JSON_STRING_ESCAPED) && json_string_is_plain(s)) {
         TRY(buffer_append_byte(out, '"'));
         TRY(buffer_append(out, s->bytes, s->size_bytes));
-        return buffer_append_byte(out, '"');
+        TRY(buffer_append_byte(out, '"'));
+        return escape_supplementary(out, start);
     }
     struct buffer decoded;
     buffer_init(&decoded, out->memory);
     enum status status = buffer_reserve(&decoded, json_string_capacity(s));
     if (status == STATUS_OK) status = json_write_string((const char *)decoded.data, json_string_decode(s, (char *)decoded.data), out);
     buffer_release(&decoded);
-    return status;
+    return status == STATUS_OK ? escape_supplementary(out, start) : status;
 }
 
 static enum status copy_scalar(struct json_cursor *c, struct buffer *out, bool *valid) {

@@ -116,6 +116,7 @@ __attribute__((target("avx2"))) static inline const char *find_avx2(const char *
 
 __attribute__((target("avx512f,avx512bw,bmi,bmi2"))) static inline const char *find_avx512(const char *begin, const char *p, const char *end,
                                                                                           uint32_t *high) {
+    (void)begin;
     while (end - p >= 64) {
         __m512i bytes = _mm512_loadu_si512((const void *)p);
         uint64_t special = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('"')) | _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\\')) |
@@ -125,7 +126,16 @@ __attribute__((target("avx512f,avx512bw,bmi,bmi2"))) static inline const char *f
         *high |= high_bits != 0;
         p += 64;
     }
-    return find_sse2(begin, p, end, high);
+    if (p == end) return end;
+    // Only the lanes before the end are loaded.
+    __mmask64 lanes = _bzhi_u64(UINT64_MAX, (unsigned)(end - p));
+    __m512i bytes = _mm512_maskz_loadu_epi8(lanes, (const void *)p);
+    uint64_t special = _mm512_mask_cmpeq_epi8_mask(lanes, bytes, _mm512_set1_epi8('"')) | _mm512_mask_cmpeq_epi8_mask(lanes, bytes, _mm512_set1_epi8('\\')) |
+                       _mm512_mask_cmplt_epu8_mask(lanes, bytes, _mm512_set1_epi8(0x20));
+    uint64_t high_bits = _mm512_movepi8_mask(bytes);
+    if (special) return place_of(p, special, high_bits, high);
+    *high |= high_bits != 0;
+    return end;
 }
 
 #define SKIP_NAME skip_value_sse2

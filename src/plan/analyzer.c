@@ -70,7 +70,8 @@ static enum status place_columns(struct resolver *r, const struct ustatement *s,
         const char *name = listed ? s->insert_columns[k] : node->attributes[k].name;
         int at = type_field_index(schema, name, false);
         if (at < 0)
-            return complain(r, (struct complaint){.span = s->span, .condition = "UNRESOLVED_COLUMN.WITH_SUGGESTION", .label = "no such column"}, "no column `%s` in the table", name);
+            return complain(r, (struct complaint){.span = s->span, .label = "no such column", .hint = "DESCRIBE shows the table's columns",
+                            .condition = listed ? "UNRESOLVED_COLUMN.WITH_SUGGESTION" : "INCOMPATIBLE_DATA_FOR_TABLE.EXTRA_COLUMNS"}, "no column `%s` in the table", name);
         if (from[at] != UINT32_MAX)
             return complain(r, (struct complaint){.span = s->span, .condition = "COLUMN_ALREADY_EXISTS"}, "column `%s` is given twice", name);
         from[at] = k;
@@ -80,12 +81,12 @@ static enum status place_columns(struct resolver *r, const struct ustatement *s,
 
 // ANSI store assignment: numbers into numbers, dates into timestamps, anything into text; text into nothing else.
 static bool may_store(const struct type *from, const struct type *to) {
-    if (type_equal_ignoring_names(from, to) || from->id == TYPE_NULL || to->id == TYPE_STRING) return cast_allowed(from, to);
+    if (type_equal_ignoring_names(from, to) || from->id == TYPE_NULL || (to->id == TYPE_STRING && !type_is_nested(from))) return cast_allowed(from, to);
     if (type_is_numeric(from) && type_is_numeric(to)) return true;
     bool from_time = from->id == TYPE_DATE || from->id == TYPE_TIMESTAMP || from->id == TYPE_TIMESTAMP_NTZ;
     bool to_time = to->id == TYPE_DATE || to->id == TYPE_TIMESTAMP || to->id == TYPE_TIMESTAMP_NTZ;
     if (from_time && to_time) return true;
-    return type_is_nested(from) && cast_allowed(from, to);
+    return type_is_nested(from) && type_is_nested(to) && cast_allowed(from, to);
 }
 
 enum status analyze_insert(const struct analysis *a, struct pipeline *scope, const struct ustatement *s, const struct dataset *target, struct plan_node **root) {

@@ -66,7 +66,8 @@ static enum status check_append(struct resolver *r, const struct plan_node *n) {
     case PLAN_SORT:
         return complain_stream(r, n->span, "_LEGACY_ERROR_TEMP_3102", "leave ORDER BY out, or make it a MATERIALIZED VIEW with LIMIT", "a stream cannot be sorted: it has no end");
     case PLAN_LIMIT:
-        return complain_not_yet(r, n->span, "LIMIT in a streaming table");
+        return complain(r, (struct complaint){.span = n->span, .condition = "LEAT_UNSUPPORTED", .label = "not yet", .hint = "limit the query that reads the table"},
+                        "leat cannot do this yet: LIMIT in a streaming table");
     default:
         return check_common(r, n);
     }

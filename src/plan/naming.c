@@ -213,7 +213,7 @@ struct pattern_name {
     const char *pattern;
 };
 static const struct pattern_name pattern_names[] = {
-    {"not", 1, "(NOT $1)"}, {"!", 1, "(NOT $1)"}, {"negative", 1, "(- $1)"}, {"positive", 1, "(+ $1)"}, {"-", 1, "(- $1)"}, {"+", 1, "(+ $1)"},
+    {"not", 1, "(NOT $1)"}, {"!", 1, "(NOT $1)"}, {"positive", 1, "(+ $1)"}, {"-", 1, "(- $1)"}, {"+", 1, "(+ $1)"},
     {"~", 1, "~$1"}, {"isnull", 1, "($1 IS NULL)"}, {"is null", 1, "($1 IS NULL)"}, {"isnotnull", 1, "($1 IS NOT NULL)"},
     {"is not null", 1, "($1 IS NOT NULL)"}, {"is true", 1, "($1 <=> true)"}, {"istrue", 1, "($1 <=> true)"}, {"is false", 1, "($1 <=> false)"},
     {"isfalse", 1, "($1 <=> false)"}, {"is not true", 1, "(NOT ($1 <=> true))"}, {"is not false", 1, "(NOT ($1 <=> false))"},
@@ -270,6 +270,8 @@ const char *name_of_call(struct resolver *r, const struct uexpr *u, const char *
         const char *word = bound && bound[0]->type->id != TYPE_NULL ? "UNKNOWN" : "NULL";
         return name_limited(a, arena_printf(a, "(%s IS %s%s)", args[0], not_unknown ? "NOT " : "", word));
     }
+    bool prints = equal_ignoring_case(name, "to_char") || equal_ignoring_case(name, "to_varchar");
+    if (prints && count == 2 && bound && is_date_like(bound[0]->type)) return name_limited(a, arena_printf(a, "date_format(%s, %s)", args[0], args[1]));
     for (size_t i = 0; i < sizeof pattern_names / sizeof *pattern_names; i++) {
         const struct pattern_name *p = &pattern_names[i];
         if (equal_ignoring_case(p->name, name) && (!p->count || p->count == count)) return fill_pattern(a, p->pattern, args);

@@ -240,6 +240,16 @@ static enum status take_given(struct arena *a, const struct option *table, const
     return STATUS_OK;
 }
 
+// Whether one of the unknown keys, reported already, is nearly this option's name.
+static bool is_misspelt(const struct option *o, const struct option *table, const struct uoption *given, uint32_t given_count) {
+    for (uint32_t i = 0; i < given_count; i++) {
+        bool known = false;
+        for (const struct option *other = table; other->name && !known; other++) known = option_matches(other, given[i].key);
+        if (!known && suggest(given[i].key, &o->name, 1)) return true;
+    }
+    return false;
+}
+
 enum status options_parse(struct arena *a, const struct option *table, const struct uoption *given, uint32_t given_count,
                           const char *const *ignored_prefixes, const char *what, struct diagnostics *d, struct option_set *out) {
     size_t most = given_count + table_size(table);
@@ -254,7 +264,7 @@ enum status options_parse(struct arena *a, const struct option *table, const str
         bool is_given = false;
         for (uint32_t i = 0; i < given_count && !is_given; i++) is_given = option_matches(o, given[i].key);
         if (is_given || is_prefix(o, &prefix_size)) continue;
-        if (o->required && !o->default_value) TRY(report_missing(o, what, d));
+        if (o->required && !o->default_value && !is_misspelt(o, table, given, given_count)) TRY(report_missing(o, what, d));
         if (!o->default_value) continue;
         struct option_value v = {.option = o, .key = o->name, .text = o->default_value};
         if (!parse_value(&v)) TRY(report_value(&v, NULL, what, d));

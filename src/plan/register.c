@@ -43,10 +43,18 @@ static enum status find_connector(struct resolver *r, const struct ustatement *s
                     .hint = hint}, c ? "connector `%s` cannot be used here" : "no connector `%s`", s->provider);
 }
 
-static enum status parse_options(struct resolver *r, const struct option *table, const struct uoption *given, uint32_t count, const char *what, struct option_set *out) {
+static enum status parse_options(struct resolver *r, const struct option *table, const struct uoption *given, uint32_t count, const char *what, struct span where,
+                                 struct option_set *out) {
     struct diagnostics *d = r->analysis->diagnostics;
     size_t before = d->error_count;
-    TRY(options_parse(r->arena, table, given, count, NULL, what, d, out));
+    size_t kept = d->items.count;
+    enum status status = options_parse(r->arena, table, given, count, NULL, what, d, out);
+    // What is missing has no place of its own.
+    for (size_t i = kept; i < d->items.count; i++) {
+        struct diagnostic *g = vector_at(&d->items, i);
+        if (!span_known(g->error.span)) g->error.span = where;
+    }
+    TRY(status);
     return d->error_count == before ? STATUS_OK : STATUS_INVALID_QUERY;
 }
 
@@ -63,7 +71,7 @@ static enum status register_source(struct resolver *r, const struct ustatement *
     if (s->query) return complain_not_yet(r, s->span, "CREATE TABLE … USING … AS SELECT");
     const struct connector *connector;
     TRY(find_connector(r, s, true, &connector));
-    TRY(parse_options(r, connector->source->options, s->options, s->option_count, d->name, &d->options));
+    TRY(parse_options(r, connector->source->options, s->options, s->option_count, d->name, s->name.span, &d->options));
     d->connector = connector;
     return STATUS_OK;
 }
@@ -126,7 +134,7 @@ static enum status register_target(struct resolver *r, const struct ustatement *
         if (!is_leat_key(o->key) && (!key || (connector && connector->sink && table_has(connector->sink->options, "key")))) own[count++] = *o;
     }
     // A table of the catalog may carry properties of its user's own.
-    if (s->provider) TRY(parse_options(r, connector->sink->options, own, count, d->name, &d->options));
+    if (s->provider) TRY(parse_options(r, connector->sink->options, own, count, d->name, s->name.span, &d->options));
     d->connector = connector;
     return worst;
 }

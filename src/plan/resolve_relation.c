@@ -5,7 +5,7 @@
 
 // --- aliases ---
 
-static enum status apply_alias(struct resolver *r, const struct urelation *u, struct relation *relation) {
+enum status apply_alias(struct resolver *r, const struct urelation *u, struct relation *relation) {
     if (!u->alias && !u->column_alias_count) return STATUS_OK;
     uint32_t shown = 0;
     for (uint32_t i = 0; i < relation->column_count; i++) shown += !relation->columns[i].hidden && !relation->columns[i].generated;
@@ -54,8 +54,7 @@ static struct plan_node *make_join(struct arena *a, enum join_kind kind, struct 
     return n;
 }
 
-// Names of both sides over one concatenated row.
-static bool both_sides(struct arena *a, const struct relation *left, const struct relation *right, struct relation *out) {
+bool names_of_both(struct arena *a, const struct relation *left, const struct relation *right, struct relation *out) {
     uint32_t width = left->node->attribute_count;
     out->column_count = left->column_count + right->column_count;
     out->columns = arena_alloc_array(a, (size_t)out->column_count + 1, sizeof *out->columns);
@@ -253,7 +252,7 @@ static enum status resolve_join(struct resolver *r, const struct urelation *u, s
     struct relation left, right;
     if (u->lateral) {
         TRY(resolve_relation(r, u->left, outer, &left));
-        if (!is_table_generator(u->right)) return complain_not_yet(r, u->right->span, "LATERAL subqueries");
+        if (!is_table_generator(u->right)) return resolve_lateral_join(r, u, &left, outer, out);
         *out = left;
         return generate_over(r, u->right, outer, out);
     }
@@ -263,7 +262,7 @@ static enum status resolve_join(struct resolver *r, const struct urelation *u, s
     TRY(using_names(r, u, &left, &right, &names, &count));
     enum join_kind kind = join_of(u->join, u->condition || count);
     struct plan_node *n = make_join(r->arena, kind, left.node, right.node);
-    if (!n || !both_sides(r->arena, &left, &right, out)) return STATUS_NO_MEMORY;
+    if (!n || !names_of_both(r->arena, &left, &right, out)) return STATUS_NO_MEMORY;
     n->span = u->span;
     // ON sees both sides even where only the left one comes out.
     struct plan_node *full = left_only(kind) ? make_join(r->arena, JOIN_INNER, left.node, right.node) : n;

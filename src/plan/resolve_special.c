@@ -71,8 +71,8 @@ static enum status resolve_case(struct expr_context *c, const struct uexpr *u, s
             if (!p.names[i]) return STATUS_NO_MEMORY;
         } else if (p.values[i]->type->id != TYPE_BOOLEAN) {
             const char *type = type_name_sql(r->arena, p.values[i]->type);
-            return complain(r, (struct complaint){.span = u->args[first + i]->span, .condition = "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", .label = type},
-                            "a condition of CASE must be BOOLEAN, not %s", type);
+            return complain(r, (struct complaint){.span = u->args[first + i]->span, .condition = "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", .label = type,
+                            .hint = "compare it with something, or CAST(… AS BOOLEAN)"}, "a condition of CASE must be BOOLEAN, not %s", type);
         }
     }
     const struct type *type;

@@ -199,7 +199,38 @@ enum status resolve_subquery_expr(struct expr_context *c, const struct uexpr *u,
 // WHERE: conjuncts that are [NOT] EXISTS or [NOT] IN (query) become joins; *rest holds the others (may be NULL).
 enum status resolve_where(struct expr_context *c, const struct uexpr *where);
 
+// Correlated conjuncts on their way up.
+struct pull {
+    struct resolver *r;
+    struct expr **conditions;    // with EXPR_OUTERs, over the columns of the node they were pulled to
+    uint32_t count, capacity;
+};
+enum status pull_up(struct pull *p, struct plan_node **node);       // takes them out of the filters at the top of *node
+enum status still_correlated(struct resolver *r, struct plan_node *root, bool *out);
+enum status complain_correlated(struct resolver *r, struct span span);
+bool node_is_correlated(const struct plan_node *n);                 // itself, not what is below it
+// An expression of a subquery over outer row and subquery's row side by side.
+enum status expr_beside(struct resolver *r, struct expr *e, uint32_t outer_width, struct span span, struct expr **out);
+// The pulled conditions over outer row and subquery's row side by side, joined with AND; *out NULL: none.
+enum status join_conditions(struct resolver *r, struct pull *p, uint32_t outer_width, struct span span, struct expr **out);
+
+// --- lateral.c ---
+struct domain {
+    const uint32_t *ordinals;    // of the outer row
+    uint32_t count;
+};
+struct plan_node *plan_beside(struct arena *a, enum join_kind kind, struct plan_node *left, struct plan_node *right);
+// An AGGREGATE without keys over `input`, which the conditions tie to the outer row → the same for each combination of outer columns, its keys.
+enum status aggregate_per_domain(struct resolver *r, struct plan_node *outer, struct plan_node *aggregate, struct plan_node *input,
+                                 struct expr *const *conditions, uint32_t condition_count, struct span span, struct plan_node **out, struct domain *domain);
+enum status join_domain(struct resolver *r, struct plan_node *join, const struct domain *domain, struct span span);  // outer row with its combination
+// A value over the aggregate's columns → the same over the outer join, whose row has them from `shift` on; count is 0 where there is no group.
+enum status value_after_join(struct resolver *r, struct plan_node *join, uint32_t shift, struct span span, struct expr *value, struct expr **out);
+enum status resolve_lateral_join(struct resolver *r, const struct urelation *u, const struct relation *left, struct expr_context *outer, struct relation *out);
+
 // --- resolve_relation.c ---
+enum status apply_alias(struct resolver *r, const struct urelation *u, struct relation *relation);
+bool names_of_both(struct arena *a, const struct relation *left, const struct relation *right, struct relation *out);  // over one concatenated row
 enum status resolve_relation(struct resolver *r, const struct urelation *u, struct expr_context *outer, struct relation *out);
 enum status join_keys(struct arena *a, struct plan_node *join);     // equal pairs of its condition → left_keys, right_keys
 // resolve_table.c

@@ -47,7 +47,7 @@ static enum status common_types(struct resolver *r, const struct uquery *q, stru
     uint32_t width = operands[0].node->attribute_count;
     for (uint32_t i = 1; i < count; i++)
         if (operands[i].node->attribute_count != width)
-            return complain(r, (struct complaint){.span = span_known(q->right->span) ? q->right->span : q->span, .condition = "NUM_COLUMNS_MISMATCH",
+            return complain(r, (struct complaint){.span = span_known(q->right->span) ? q->right->span : q->span, .condition = "NUM_COLUMNS_MISMATCH", .hint = "columns meet by their position: fill up the shorter one with NULL",
                             .label = arena_printf(r->arena, "%u columns", operands[i].node->attribute_count)},
                             "%s needs queries with the same number of columns: the first has %u, another %u", word_of(q), width, operands[i].node->attribute_count);
     for (uint32_t k = 0; k < width; k++) {

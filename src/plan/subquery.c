@@ -9,12 +9,6 @@
 // pass the columns they need) into the join's condition. Anywhere else a reference to the outer query is "not yet".
 #include "plan/resolver.h"
 
-struct pull {
-    struct resolver *r;
-    struct expr **conditions;    // with EXPR_OUTERs, over the columns of the node they were pulled to
-    uint32_t count, capacity;
-};
-
 static enum status keep_condition(struct pull *p, struct expr *e) {
     if (p->count == p->capacity) {
         uint32_t capacity = p->capacity ? p->capacity * 2 : 8;
@@ -58,8 +52,7 @@ static struct expr *expose_column(struct expr *e, void *context) {
     return expr_column(x->r->arena, at, e->type, e->nullable);
 }
 
-// Takes the correlated conjuncts out of the filters at the top of *node.
-static enum status pull_up(struct pull *p, struct plan_node **node) {
+enum status pull_up(struct pull *p, struct plan_node **node) {
     struct arena *a = p->r->arena;
     struct plan_node *n = *node;
     if (n->kind == PLAN_FILTER) {
@@ -87,7 +80,7 @@ static enum status pull_up(struct pull *p, struct plan_node **node) {
     return STATUS_OK;
 }
 
-static bool node_is_correlated(const struct plan_node *n) {
+bool node_is_correlated(const struct plan_node *n) {
     for (uint32_t i = 0; i < n->expr_count; i++)
         if (expr_has_kind(n->exprs[i], EXPR_OUTER)) return true;
     for (uint32_t i = 0; i < n->join_key_count; i++)
@@ -98,7 +91,7 @@ static bool node_is_correlated(const struct plan_node *n) {
     return false;
 }
 
-static enum status still_correlated(struct resolver *r, struct plan_node *root, bool *out) {
+enum status still_correlated(struct resolver *r, struct plan_node *root, bool *out) {
     struct plan_node **nodes;
     uint32_t count;
     *out = false;
@@ -122,7 +115,24 @@ static struct expr *to_join_row(struct expr *e, void *context) {
     return expr_column(j->arena, ordinal, e->type, e->nullable);
 }
 
-static enum status complain_correlated(struct resolver *r, struct span span) { return complain_not_yet(r, span, "this form of correlated subquery"); }
+enum status complain_correlated(struct resolver *r, struct span span) { return complain_not_yet(r, span, "this form of correlated subquery"); }
+
+enum status expr_beside(struct resolver *r, struct expr *e, uint32_t outer_width, struct span span, struct expr **out) {
+    struct joining j = {.arena = r->arena, .left_width = outer_width};
+    *out = expr_rewrite(r->arena, e, to_join_row, &j);
+    if (j.too_deep) return complain_correlated(r, span);
+    return *out ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+enum status join_conditions(struct resolver *r, struct pull *p, uint32_t outer_width, struct span span, struct expr **out) {
+    *out = NULL;
+    for (uint32_t i = 0; i < p->count; i++) {
+        struct expr *e;
+        TRY(expr_beside(r, p->conditions[i], outer_width, span, &e));
+        if (!(*out = expr_and(r->arena, *out, e))) return STATUS_NO_MEMORY;
+    }
+    return STATUS_OK;
+}
 
 static enum status in_condition(struct expr_context *c, const struct uexpr *u, const struct plan_node *sub, struct expr **condition, bool *nullable) {
     struct resolver *r = c->resolver;
@@ -177,13 +187,8 @@ static enum status join_subquery(struct expr_context *c, const struct uexpr *u, 
     bool correlated;
     TRY(still_correlated(r, right, &correlated));
     if (correlated) return complain_correlated(r, u->span);
-    struct joining j = {.arena = a, .left_width = c->input->node->attribute_count};
     struct expr *condition = NULL;
-    for (uint32_t i = 0; i < p.count; i++) {
-        struct expr *e = expr_rewrite(a, p.conditions[i], to_join_row, &j);
-        if (!e || !(condition = expr_and(a, condition, e))) return STATUS_NO_MEMORY;
-    }
-    if (j.too_deep) return complain_correlated(r, u->span);
+    TRY(join_conditions(r, &p, c->input->node->attribute_count, u->span, &condition));
     bool nullable = false, in = u->kind == U_IN_SUBQUERY;
     if (in) TRY(in_condition(c, u, sub.node, &condition, &nullable));
     if (!in && !p.count) {
@@ -296,6 +301,24 @@ static enum status group_by_inner(struct resolver *r, struct plan_node *aggregat
     return STATUS_OK;
 }
 
+// The aggregate grouped by the inner sides of equalities; *outer: the sides to meet them. *handled false: not only equalities.
+static enum status group_by_equalities(struct resolver *r, struct plan_node *aggregate, struct plan_node *input, const struct pull *p, struct plan_node **grouped,
+                                       struct expr ***outer, bool *handled) {
+    struct arena *a = r->arena;
+    struct joining j = {.arena = a};
+    struct expr **inner = arena_alloc_array(a, (size_t)p->count + 1, sizeof *inner);
+    *outer = arena_alloc_array(a, (size_t)p->count + 1, sizeof **outer);
+    if (!*outer || !inner) return STATUS_NO_MEMORY;
+    *handled = false;
+    for (uint32_t i = 0; i < p->count; i++) {
+        if (!outer_equality(p->conditions[i], &(*outer)[i], &inner[i])) return STATUS_OK;
+        if (!((*outer)[i] = expr_rewrite(a, (*outer)[i], to_join_row, &j))) return STATUS_NO_MEMORY;
+    }
+    if (j.too_deep) return STATUS_OK;
+    *handled = true;
+    return group_by_inner(r, aggregate, input, inner, p->count, grouped);
+}
+
 static enum status join_scalar(struct expr_context *c, const struct uexpr *u, struct plan_node *sub, struct expr **out) {
     struct resolver *r = c->resolver;
     struct arena *a = r->arena;
@@ -304,53 +327,44 @@ static enum status join_scalar(struct expr_context *c, const struct uexpr *u, st
     struct plan_node *aggregate = sub->inputs[0], *input = aggregate->inputs[0], *grouped;
     struct pull p = {.r = r};
     TRY(pull_up(&p, &input));
-    bool correlated;
+    bool correlated, equalities;
     TRY(still_correlated(r, input, &correlated));
-    struct expr **outer = arena_alloc_array(a, (size_t)p.count + 1, sizeof *outer), **inner = arena_alloc_array(a, (size_t)p.count + 1, sizeof *inner);
-    if (!outer || !inner) return STATUS_NO_MEMORY;
-    struct joining j = {.arena = a};
-    for (uint32_t i = 0; i < p.count; i++) {
-        if (!outer_equality(p.conditions[i], &outer[i], &inner[i])) return complain_correlated(r, u->span);
-        if (!(outer[i] = expr_rewrite(a, outer[i], to_join_row, &j))) return STATUS_NO_MEMORY;
-    }
-    if (correlated || j.too_deep || !p.count) return complain_correlated(r, u->span);
-    TRY(group_by_inner(r, aggregate, input, inner, p.count, &grouped));
-    struct expr *value = expr_shift(a, sub->exprs[0], p.count);
-    struct expr **exprs = arena_alloc_array(a, (size_t)p.count + 1, sizeof *exprs);
-    const char **names = arena_alloc_array(a, (size_t)p.count + 1, sizeof *names);
-    if (!value || !exprs || !names) return STATUS_NO_MEMORY;
-    for (uint32_t i = 0; i < p.count; i++) {
-        if (!(exprs[i] = expr_of_attribute(a, grouped, i))) return STATUS_NO_MEMORY;
-        names[i] = "(key)";
-    }
-    exprs[p.count] = value;
-    names[p.count] = "scalarsubquery()";
-    struct plan_node *right = plan_project(a, grouped, exprs, names, p.count + 1), *left = c->input->node;
-    struct plan_node *n = right ? plan_new(a, PLAN_JOIN, 2, left->attribute_count + right->attribute_count) : NULL;
+    if (correlated || !p.count) return complain_correlated(r, u->span);
+    struct expr **outer;
+    struct domain domain = {.count = p.count};
+    TRY(group_by_equalities(r, aggregate, input, &p, &grouped, &outer, &equalities));
+    if (!equalities) TRY(aggregate_per_domain(r, c->input->node, aggregate, input, p.conditions, p.count, u->span, &grouped, &domain));
+    struct plan_node *left = c->input->node, *n = plan_beside(a, JOIN_LEFT, left, grouped);
     if (!n) return STATUS_NO_MEMORY;
-    n->inputs[0] = left;
-    n->inputs[1] = right;
-    n->streaming = left->streaming || right->streaming;
-    n->join = JOIN_LEFT;
     n->span = u->span;
-    for (uint32_t i = 0; i < n->attribute_count; i++) {
-        n->attributes[i] = i < left->attribute_count ? left->attributes[i] : right->attributes[i - left->attribute_count];
-        if (i >= left->attribute_count) n->attributes[i].nullable = true;
+    if (equalities) {
+        n->left_keys = outer;
+        n->join_key_count = p.count;
+        if (!(n->right_keys = arena_alloc_array(a, p.count, sizeof *n->right_keys))) return STATUS_NO_MEMORY;
+        for (uint32_t i = 0; i < p.count; i++)
+            if (!(n->right_keys[i] = expr_of_attribute(a, grouped, i))) return STATUS_NO_MEMORY;
+    } else {
+        TRY(join_domain(r, n, &domain, u->span));
     }
-    n->left_keys = outer;
-    n->join_key_count = p.count;
-    n->right_keys = arena_alloc_array(a, p.count, sizeof *n->right_keys);
-    if (!n->right_keys) return STATUS_NO_MEMORY;
-    for (uint32_t i = 0; i < p.count; i++)
-        if (!(n->right_keys[i] = expr_of_attribute(a, right, i))) return STATUS_NO_MEMORY;
     c->input->node = n;
-    *out = expr_of_attribute(a, n, left->attribute_count + p.count);
-    if (!*out) return STATUS_NO_MEMORY;
-    // A group that is not there has count 0, not NULL.
-    if (value->nullable) return STATUS_OK;
-    struct expr *zero = value->kind == EXPR_COLUMN && value->type->id == TYPE_BIGINT ? expr_bigint(a, 0) : NULL;
-    if (!zero) return complain_correlated(r, u->span);
-    return call_named(r, "coalesce", (struct expr *[]){*out, zero}, 2, u->span, out);
+    return value_after_join(r, n, left->attribute_count + domain.count, u->span, sub->exprs[0], out);
+}
+
+// EXISTS of a correlated query, as a value: count(*) > 0.
+static enum status exists_for_row(struct expr_context *c, const struct uexpr *u, struct plan_node *sub, struct expr **out) {
+    struct resolver *r = c->resolver;
+    struct error e;
+    error_clear(&e);
+    struct expr *count, *zero = expr_bigint(r->arena, 0);
+    enum status s = aggregate_call(r->arena, r->analysis->session, aggregate_find("count"), "count", NULL, 0, false, NULL, u->span, &count, &e);
+    if (s != STATUS_OK) return complain_error(r, &e, u->span);
+    struct plan_node *node;
+    const char *name = "count(1)";
+    TRY(aggregate_split(r, sub, NULL, NULL, 0, &count, &name, 1, &node));
+    struct plan_node *project = plan_project(r->arena, node, &count, &name, 1);
+    if (!project || !zero) return STATUS_NO_MEMORY;
+    TRY(join_scalar(c, u, project, &count));
+    return call_named(r, ">", (struct expr *[]){count, zero}, 2, u->span, out);
 }
 
 static enum status resolve_scalar(struct expr_context *c, const struct uexpr *u, struct plan_node *sub, bool correlated, struct expr **out) {
@@ -381,6 +395,10 @@ enum status resolve_subquery_expr(struct expr_context *c, const struct uexpr *u,
     if (u->kind == U_SUBQUERY) {
         *name = "scalarsubquery()";
         return resolve_scalar(c, u, sub.node, correlated, out);
+    }
+    if (correlated && u->kind == U_EXISTS) {
+        *name = "exists()";
+        return exists_for_row(c, u, sub.node, out);
     }
     if (correlated) return complain_not_yet(r, u->span, "a correlated subquery here (it can be a condition of WHERE, joined with AND)");
     if (u->kind == U_EXISTS) {

@@ -102,27 +102,40 @@ static bool begins_operand(const struct token *t) {
     return is_name(t) || is_string(t) || (t->kind >= TOKEN_INTEGER && t->kind <= TOKEN_BIGDECIMAL);
 }
 
+// A word that was taken for an alias and is nearly a keyword: FORM before a table, WEHRE before what then reads as another clause.
+static bool guess_alias(struct parser *p, const char *here) {
+    uint32_t alias = p->implicit_alias;
+    if (!alias || alias > p->index || p->index - alias > 1) return false;
+    const struct token *t = &p->tokens[alias - 1];
+    const char *word = meant(p, t, clause_words, sizeof clause_words / sizeof *clause_words);
+    if (!word || strlen(word) < 4 || (here && strlen(here) > strlen(word))) return false;
+    char shown[64];
+    p->error.span = t->span;
+    snprintf(p->error.message, sizeof p->error.message, "unexpected `%s`", quote_token(p, t, shown, sizeof shown));
+    parse_label(p, "taken as a name");
+    parse_hint(p, "did you mean `%s`?", word);
+    return true;
+}
+
+static bool is_clause_word(const struct token *t) {
+    return is_keyword(t, KEYWORD_FROM) || is_keyword(t, KEYWORD_WHERE) || is_keyword(t, KEYWORD_GROUP) || is_keyword(t, KEYWORD_ORDER) || is_keyword(t, KEYWORD_HAVING);
+}
+
 // What may have gone wrong before or at the current token.
 static void guess(struct parser *p, bool at_start) {
     const struct token *t = current(p);
     const char *word = at_start ? meant(p, t, start_words, sizeof start_words / sizeof *start_words)
                                 : meant(p, t, clause_words, sizeof clause_words / sizeof *clause_words);
-    if (word && t->keyword == KEYWORD_NONE) {
+    if (t->keyword != KEYWORD_NONE) word = NULL;
+    if (guess_alias(p, word)) return;
+    if (word) {
         parse_hint(p, "did you mean `%s`?", word);
         return;
     }
     const struct token *before = p->index > 0 ? &p->tokens[p->index - 1] : NULL;
     if (before && p->implicit_alias == p->index) {
-        word = meant(p, before, clause_words, sizeof clause_words / sizeof *clause_words);
         char shown[64];
-        if (word) {
-            p->error.span = before->span;
-            snprintf(p->error.message, sizeof p->error.message, "unexpected `%s`", quote_token(p, before, shown, sizeof shown));
-            parse_label(p, "taken as a name");
-            parse_hint(p, "did you mean `%s`?", word);
-        } else if (begins_operand(t)) {
-            parse_hint(p, "is a comma missing before `%s`?", quote_token(p, t, shown, sizeof shown));
-        }
+        if (begins_operand(t)) parse_hint(p, "is a comma missing before `%s`?", quote_token(p, t, shown, sizeof shown));
         return;
     }
     if (before && before->kind == TOKEN_COMMA && t->kind != TOKEN_COMMA) {
@@ -130,6 +143,9 @@ static void guess(struct parser *p, bool at_start) {
     } else if (before && begins_operand(t) && (begins_operand(before) || before->kind == TOKEN_RIGHT_PAREN) && before->keyword == KEYWORD_NONE &&
                t->keyword == KEYWORD_NONE) {
         parse_hint(p, "is a comma or an operator missing before it?");
+    } else if (before && is_clause_word(t)) {
+        char shown[64], cause[64];
+        parse_hint(p, "something is missing between `%s` and `%s`", quote_token(p, before, cause, sizeof cause), quote_token(p, t, shown, sizeof shown));
     } else if (t->kind == TOKEN_PIPE_OPERATOR) {
         parse_hint(p, "pipe syntax is not supported yet: write it with subqueries or WITH");
     }

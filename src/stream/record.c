@@ -16,6 +16,8 @@ void durable_init(struct durable *d, struct memory *memory) {
 }
 
 static char *keep_text(struct durable *d, const void *bytes, size_t size_bytes) {
+    const void *zero = size_bytes ? memchr(bytes, 0, size_bytes) : NULL;  // never written; freed by its length, so it must be the C string's
+    if (zero) size_bytes = (size_t)((const char *)zero - (const char *)bytes);
     char *copy = memory_alloc(d->memory, size_bytes + 1);
     if (!copy) return NULL;
     memcpy(copy, bytes, size_bytes);

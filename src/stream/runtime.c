@@ -2,6 +2,7 @@
 // runtime.c: opening a text: plan, sources, stores (with recovery's comparison of records), targets, execution. See runtime.h.
 #include "stream/runtime.h"
 #include "stream/settings.h"
+#include <strings.h>
 
 static enum status analyze(struct runtime *r, const char *text, struct diagnostics *d, struct error *e) {
     const struct stream_config *c = &r->stream->config;
@@ -134,6 +135,15 @@ enum status runtime_open_sources(struct runtime *r, struct error *e) {
     return STATUS_OK;
 }
 
+// leat.* properties belong to leat and not to the connector.
+static bool replaces(const struct dataset *d) {
+    bool yes = false;
+    for (uint32_t i = 0; i < d->look_count; i++) {
+        if (strcasecmp(d->looks[i].key, "leat.replace") == 0) yes = strcasecmp(d->looks[i].value, "true") == 0;
+    }
+    return yes;
+}
+
 static enum status sink_request_of(struct runtime *r, const struct stream_target *t, struct sink_request *out, struct error *e) {
     const struct stream_config *c = &r->stream->config;
     const struct flow *flow = NULL;
@@ -153,7 +163,7 @@ static enum status sink_request_of(struct runtime *r, const struct stream_target
         .single_row = consolidated && root->unique_key_count == 0, .retracts = root->changes == CHANGES_RETRACT,
         .upserts = !materialized && consolidated, .materialized = materialized, .base_folder = c->base_folder, .data_folder = c->data_folder,
         .session = c->session, .memory = c->memory, .log = c->log, .host = c->host,
-        .replace = option_number(&t->dataset->options, "leat.replace") != 0,
+        .replace = replaces(t->dataset),
     };
     return STATUS_OK;
 }
@@ -230,7 +240,11 @@ static enum status check_target_empty(struct runtime *r, struct stream_target *t
         refresh |= r->flows[i].refresh || (entry && entry->refresh_pending);
     }
     t->empty_pending = refresh;
-    if (t->is_empty || refresh || !request->materialized || started || t->store->has_epoch || t->store->forgetful) return STATUS_OK;
+    if (t->is_empty || refresh || started || t->store->has_epoch || t->store->forgetful) return STATUS_OK;
+    if (!request->materialized) {
+        log_write(s->config.log, LOG_WARN, "`%s` already holds rows; the new flow adds its own to them", request->table_name);
+        return STATUS_OK;
+    }
     if (request->replace) {
         t->empty_pending = true;
         return STATUS_OK;

@@ -71,10 +71,12 @@ enum status settings_check_tables(const struct pipeline *p, struct diagnostics *
     for (uint32_t i = 0; i < p->dataset_count; i++) {
         const struct dataset *t = p->datasets[i];
         struct error e;
-        if (!option_text(&t->options, "leat.emit")) continue;
+        const struct uoption *emit = NULL;
+        for (uint32_t k = 0; k < t->look_count; k++) emit = strcasecmp(t->looks[k].key, "leat.emit") == 0 ? &t->looks[k] : emit;
+        if (!emit) continue;
         error_set(&e, STATUS_UNSUPPORTED, "LEAT_UNSUPPORTED", "leat.emit of `%s` is not supported yet: its changes are written with every epoch", t->name);
         error_set_hint(&e, "leave it out; SET leat.trigger = '1 s' makes fewer epochs of the whole pipeline");
-        if (t->statement) e.span = t->statement->name.span;
+        e.span = emit->span;
         TRY(diagnostics_add(d, SEVERITY_ERROR, &e));
     }
     return STATUS_OK;

@@ -18,9 +18,9 @@ static enum status take_snapshot(struct stream *s, struct error *e) {
     enum status status = journal_sync(&s->journal, e);
     if (status == STATUS_OK && s->runtime && s->runtime->execution) status = execution_snapshot(s->runtime->execution, &execution, e);
     if (status == STATUS_OK && encode_snapshot(&s->payload, &s->durable, &execution) != STATUS_OK) status = error_no_memory(e);
+    buffer_release(&execution);  // a snapshot may be large: no copy more than needed while it is written
     if (status == STATUS_OK) status = journal_rotate(&s->journal, s->payload.data, s->payload.size_bytes, e);
     if (status == STATUS_OK) s->snapshot_at_us = clock_monotonic_us();
-    buffer_release(&execution);
     return status;
 }
 
@@ -84,6 +84,25 @@ static enum status retry_intent(struct stream *s, struct error *e) {
     if (encode_intent(&s->payload, &i) != STATUS_OK) return error_no_memory(e);
     TRY(stream_record(s, RECORD_INTENT, e));
     return journal_sync(&s->journal, e);
+}
+
+static bool stopping(const struct stream *s) { return s->config.stop && atomic_load(s->config.stop); }
+
+static bool gave_up(const struct stream *s, int64_t first_us, struct error *e) {
+    if (clock_monotonic_us() - first_us <= s->retry_timeout_us) return false;
+    error_set_hint(e, "given up: leat.retry.timeout is over. Nothing is lost, the next run goes on from here; without the setting leat waits for as long as it takes");
+    return true;
+}
+
+// Waits, longer with every failure and never for quite the same time. Only the first one is told in full.
+static void pause_after_failure(const struct stream *s, uint32_t failures, const struct error *e) {
+    int64_t pause_us = INT64_C(100000) << (failures < 6 ? failures : 6);
+    uint64_t key[2] = {s->durable.seed, (uint64_t)clock_monotonic_us()};
+    pause_us += (int64_t)(random_keyed(key, 2) % (uint64_t)(pause_us / 4));
+    if (failures == 0) log_error(s->config.log, LOG_WARN, e);
+    log_write(s->config.log, LOG_WARN, "trying again in %.1f s", (double)pause_us / 1e6);
+    int64_t until = clock_monotonic_us() + pause_us;
+    while (!stopping(s) && clock_monotonic_us() < until) usleep(20000);
 }
 
 // A runtime for a text, with the session as it was before any text's SET.
@@ -228,6 +247,41 @@ static bool any_not_started(const struct stream *s) {
     return any;
 }
 
+// When the pipeline starts, and once a day. What cannot be dropped now is dropped the next time.
+static void prune_dead_rows(struct stream *s) {
+    const struct option_set *set = &s->runtime->pipeline->settings;
+    int64_t keep_us, keep_bytes, now_us = clock_now_us(s->config.session->clock);
+    uint64_t dropped = 0;
+    struct error e = {0};
+    enum status status = settings_duration(set, &s->config, "leat.dead.retention", INT64_C(30) * 86400 * 1000000, &keep_us, &e);
+    if (status == STATUS_OK) status = settings_size(set, &s->config, "leat.dead.maxBytes", INT64_C(1) << 30, &keep_bytes, &e);
+    if (status == STATUS_OK) status = catalog_prune(s->runtime->catalog->store, now_us - keep_us, keep_bytes, &dropped, &e);
+    if (status != STATUS_OK) log_error(s->config.log, LOG_WARN, &e);
+    if (dropped) log_write(s->config.log, LOG_INFO, "%llu old rows of leat_dead were dropped (leat.dead.retention, leat.dead.maxBytes)", (unsigned long long)dropped);
+}
+
+static enum status open_outside(struct stream *s, struct error *e) {
+    mark_refreshed(s);
+    TRY(runtime_open_sources(s->runtime, e));
+    return runtime_open_stores(s->runtime, e);
+}
+
+// Opens sources and stores; waits for those that cannot be reached, as a running pipeline does.
+static enum status open_outside_patiently(struct stream *s, struct error *e) {
+    int64_t first_us = clock_monotonic_us();
+    for (uint32_t failures = 0;; failures++) {
+        enum status status = open_outside(s, e);
+        if (status != STATUS_UNREACHABLE || stopping(s)) return status;
+        if (gave_up(s, first_us, e)) return status;
+        pause_after_failure(s, failures, e);
+        struct diagnostics again;  // what it warned of was said
+        diagnostics_init(&again, s->config.memory, NULL);
+        status = renew_runtime(s, s->config.text, &again, e);
+        diagnostics_release(&again);
+        TRY(status);
+    }
+}
+
 static enum status open_stream(struct stream *s, struct diagnostics *d, struct error *e) {
     s->session_before = *s->config.session;
     TRY(runtime_new(s, s->config.text, d, &s->runtime, e));  // a text that does not check touches nothing
@@ -243,8 +297,7 @@ static enum status open_stream(struct stream *s, struct diagnostics *d, struct e
     if (s->durable.has_intent && s->durable.text && (changed || s->config.full_refresh_count)) TRY(finish_with_old_text(s, e));
     mark_refreshed(s);
     TRY(compare_flows(s, e));
-    TRY(runtime_open_sources(s->runtime, e));
-    TRY(runtime_open_stores(s->runtime, e));
+    TRY(open_outside_patiently(s, e));
     TRY(record_start(s, e));  // what was refused until here has changed nothing in the log
     TRY(stream_state_full(s, runtime_open_execution(s->runtime, e), atomic_load(&s->state_memory.peak_bytes), e));
     // The log's old snapshot holds state that is dropped now, and changes must not be applied to it; with --full-refresh-all also the stores'
@@ -252,9 +305,7 @@ static enum status open_stream(struct stream *s, struct diagnostics *d, struct e
     if (!s->durable.has_intent && (changed || s->snapshot_wanted || any_not_started(s))) TRY(take_snapshot(s, e));
     log_write(s->config.log, LOG_DEBUG, "a row that is deleted is gone from log and snapshots after %d hours at most, while the pipeline runs",
               2 * SNAPSHOT_HOURS);
-    uint64_t dropped;
-    TRY(catalog_prune(s->runtime->catalog->store, clock_now_us(s->config.session->clock), &dropped, e));
-    if (dropped) log_write(s->config.log, LOG_INFO, "%llu old rows of leat_dead were dropped (kept: 30 days, 1 GB)", (unsigned long long)dropped);
+    prune_dead_rows(s);
     return STATUS_OK;
 }
 
@@ -288,16 +339,16 @@ enum status stream_step(struct stream *s, enum step_outcome *outcome, int64_t *w
     if (!any) {
         *outcome = finished ? STEP_FINISHED : STEP_IDLE;
         if (daily) TRY(take_snapshot(s, e));
+        if (daily) prune_dead_rows(s);
         if (*wake_at_us > s->snapshot_at_us + snapshot_us) *wake_at_us = s->snapshot_at_us + snapshot_us;
         return journal_sync(&s->journal, e);  // nothing will carry the last commit along
     }
     TRY(epoch_begin(s, &i, e));
     TRY(epoch_run(s, &i, e));
     bool large = s->journal.size_bytes > rotate_bytes && s->journal.size_bytes > 2 * s->journal.snapshot_bytes;
+    if (daily) prune_dead_rows(s);
     return large || daily ? take_snapshot(s, e) : STATUS_OK;
 }
-
-static bool stopping(const struct stream *s) { return s->config.stop && atomic_load(s->config.stop); }
 
 static void wait_until(struct stream *s, int64_t at_us) {
     while (!stopping(s)) {
@@ -314,18 +365,8 @@ static void wait_until(struct stream *s, int64_t at_us) {
 static enum status after_failure(struct stream *s, enum status status, uint32_t *failures, int64_t first_us, struct error *e) {
     bool again = status == STATUS_UNREACHABLE || (status == STATUS_IO && s->durable.has_intent && *failures + 1 < MAX_ATTEMPTS && !s->journal.broken);
     if (!again || stopping(s)) return status;
-    if (status == STATUS_UNREACHABLE && clock_monotonic_us() - first_us > s->retry_timeout_us) {
-        error_set_hint(e, "given up: leat.retry.timeout is over. Nothing is lost, the next run goes on from here; without the setting leat waits for as long as it takes");
-        return status;
-    }
-    if (*failures == 0) log_error(s->config.log, LOG_WARN, e);
-    int64_t pause_us = INT64_C(100000) << (*failures < 6 ? *failures : 6);
-    uint64_t key[2] = {s->durable.seed, (uint64_t)clock_monotonic_us()};
-    pause_us += (int64_t)(random_keyed(key, 2) % (uint64_t)(pause_us / 4));
-    ++*failures;
-    log_write(s->config.log, LOG_WARN, "trying again in %.1f s", (double)pause_us / 1e6);
-    int64_t until = clock_monotonic_us() + pause_us;
-    while (!stopping(s) && clock_monotonic_us() < until) usleep(20000);
+    if (status == STATUS_UNREACHABLE && gave_up(s, first_us, e)) return status;
+    pause_after_failure(s, (*failures)++, e);
     return s->durable.has_intent ? retry_intent(s, e) : STATUS_OK;
 }
 

@@ -340,7 +340,7 @@ static void test_files(void **state) {
     (void)state;
     char folder[] = "/tmp/leat-base-test-XXXXXX";
     assert_non_null(mkdtemp(folder));
-    char path[256], inner[256];
+    char path[512], inner[256];
     snprintf(inner, sizeof inner, "%s/a/b/c", folder);
     snprintf(path, sizeof path, "%s/a/b/c/file", folder);
     struct error e;

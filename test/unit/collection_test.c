@@ -157,7 +157,10 @@ struct answer {
 static enum status run(struct arena *a, struct memory *m, struct expr *x, const struct column *input, uint32_t row_count, const struct rows *rows, struct answer *out) {
     const struct program *p;
     struct error e;
-    TRY(program_compile(a, &session, &x, 1, NULL, &p, &e));
+    error_clear(&e);
+    enum status status = program_compile(a, &session, &x, 1, NULL, &p, &e);
+    if (status != STATUS_OK && status != STATUS_NO_MEMORY) print_message("%s %s\n", e.condition, e.message);
+    TRY(status);
     eval_begin(&out->eval, &session, m, a, NULL, 0, row_count);
     return program_run(p, input, row_count, rows, &out->eval, &out->column);
 }
@@ -204,7 +207,9 @@ static void check_sample(const struct sample *s, struct random *random, enum sha
     struct expr *x = sample_expr(&a, s, &status);
     assert_non_null(x);
     struct answer answer;
-    assert_int_equal(run(&a, &memory, x, input, ROWS, &rows, &answer), STATUS_OK);
+    status = run(&a, &memory, x, input, ROWS, &rows, &answer);
+    if (status != STATUS_OK) print_message("%s(%s), shape %d\n", s->function, s->arguments, (int)shape);
+    assert_int_equal(status, STATUS_OK);
     uint32_t values = 0, step = shape == SHAPE_FLAT ? 1 : 17;
     for (uint32_t i = 0; i < rows.count; i += step) {
         uint32_t row = rows_at(&rows, i);

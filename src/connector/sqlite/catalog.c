@@ -115,21 +115,18 @@ enum status catalog_drop(struct store *store, const char *name, struct error *e)
     return status;
 }
 
-enum { DEAD_KEEP_DAYS = 30 };
-static const int64_t dead_keep_bytes = INT64_C(1) << 30;
-
-enum status catalog_prune(struct store *store, int64_t now_us, uint64_t *dropped, struct error *e) {
+enum status catalog_prune(struct store *store, int64_t oldest_us, int64_t keep_bytes, uint64_t *dropped, struct error *e) {
     struct sqlite_store *s = (struct sqlite_store *)store;
     char sql[512];
     *dropped = 0;
     snprintf(sql, sizeof sql, "DELETE FROM leat_dead WHERE at < strftime('%%Y-%%m-%%d %%H:%%M:%%f', %lld, 'unixepoch')",
-             (long long)(now_us / 1000000 - (int64_t)DEAD_KEEP_DAYS * 86400));
+             (long long)(oldest_us / 1000000));
     TRY(sqlite_run(s->db, sql, e));
     *dropped += (uint64_t)sqlite3_changes(s->db);
     snprintf(sql, sizeof sql,
              "DELETE FROM leat_dead WHERE rowid IN (SELECT id FROM (SELECT rowid AS id, sum(ifnull(length(raw), 0) + 200) "
              "OVER (ORDER BY at DESC, rowid DESC) AS total FROM leat_dead) WHERE total > %lld)",
-             (long long)dead_keep_bytes);
+             (long long)keep_bytes);
     TRY(sqlite_run(s->db, sql, e));
     *dropped += (uint64_t)sqlite3_changes(s->db);
     return STATUS_OK;

@@ -43,8 +43,8 @@ enum status catalog_add_ledger(struct store *store, const struct catalog_ledger_
 enum status catalog_describe(struct store *store, const char *name, const char *kind, const struct type *schema, const char *statement, struct error *e) WARN_UNUSED;
 // Outside of transactions: the table and its description go.
 enum status catalog_drop(struct store *store, const char *name, struct error *e) WARN_UNUSED;
-// Drops dead rows older than 30 days, then the oldest beyond 1 GB of raw bytes. *dropped: how many.
-enum status catalog_prune(struct store *store, int64_t now_us, uint64_t *dropped, struct error *e) WARN_UNUSED;
+// Drops dead rows of before `oldest_us`, then the oldest beyond `keep_bytes` of raw bytes. *dropped: how many. Outside of transactions.
+enum status catalog_prune(struct store *store, int64_t oldest_us, int64_t keep_bytes, uint64_t *dropped, struct error *e) WARN_UNUSED;
 
 // The catalog read by `leat sql`: a `struct catalog` over DIR/leat.db; no file: an empty one. Tables become SOURCE datasets of the
 // sqlite connector. Release when the query arena goes.
