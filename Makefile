@@ -105,7 +105,7 @@ tidy:
 	@python3 tools/tidy.py
 bench: deps
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all
-	@LEAT=$(abspath $(BUILD))/leat bench/run.sh
+	@BUILD=$(BUILD) bench/run.sh
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/leat

@@ -2,7 +2,7 @@
 """bench.py: measures leat beside DuckDB on one file of Nexmark events, and what leat costs when it does nothing.
 
 Speed is events per second of CPU time (user + system): that of the whole process for leat, that of the query alone for DuckDB, whose
-start and imports are not counted. Each figure is the median of some runs; the file is read once before, so that it is in the page
+start and imports are not counted. Each rate is the median of some runs, each wall time the least of them; the file is read once before, so that it is in the page
 cache. Before anything is timed the answers of both are compared, row by row. Called by run.sh.
 """
 import argparse
@@ -117,16 +117,13 @@ class Bench:
         shutil.rmtree(data, ignore_errors=True)
         return [self.leat, "run", path, "--available-now", "--data", data, "--threads", str(threads)]
 
-    def leat_runs(self, name, query, kind, threads):
-        runs = []
-        for _ in range(self.runs):
-            run, ledger = run_measured(self.leat_command(name, query, kind, threads))
-            if str(self.event_count) not in re.sub(r"[,_ ]", "", ledger):
-                sys.exit(f"bench: leat did not read all {self.event_count} events:\n{ledger}")
-            runs.append(run)
-        return runs
+    def leat_run(self, name, query, kind, threads):
+        run, ledger = run_measured(self.leat_command(name, query, kind, threads))
+        if str(self.event_count) not in re.sub(r"[,_ ]", "", ledger):
+            sys.exit(f"bench: leat did not read all {self.event_count} events:\n{ledger}")
+        return run
 
-    def duckdb_runs(self, query):
+    def duckdb_run(self, query):
         """In a process of its own; what it uses is taken around the query."""
         script = ("import duckdb, resource, time, sys\n"
                   "c = duckdb.connect(); c.execute('SET threads = 1'); c.execute('SET preserve_insertion_order = false')\n"
@@ -137,11 +134,8 @@ class Bench:
                   "print(b.ru_utime + b.ru_stime - a.ru_utime - a.ru_stime, time.monotonic() - t, b.ru_maxrss / 1024)\n")
         # A count of what the query gives, so that no time goes into Python's rows.
         counted = f"SELECT count(*), count(COLUMNS(*)) FROM ({query.format(events=duckdb_events(self.events))})"
-        runs = []
-        for _ in range(self.runs):
-            out = subprocess.run([sys.executable, "-c", script, counted], check=True, capture_output=True, text=True).stdout
-            runs.append(Run(*map(float, out.splitlines()[-1].split())))
-        return runs
+        out = subprocess.run([sys.executable, "-c", script, counted], check=True, capture_output=True, text=True).stdout
+        return Run(*map(float, out.splitlines()[-1].split()))
 
     def compare_answers(self, name, query):
         import duckdb
@@ -159,20 +153,23 @@ class Bench:
         return len(got)
 
     def speed(self):
-        print(f"{self.event_count:,} Nexmark events, {self.size_mb:,.0f} MB of JSON lines, {self.runs} runs each; million events per CPU-second (wall)\n")
+        print(f"{self.event_count:,} Nexmark events, {self.size_mb:,.0f} MB of JSON lines, {self.runs} runs each; million events per CPU-second (least wall time)\n")
         print(f"  {'':18}{'leat':>14}{'leat, 2 threads':>20}{'2 : 1 wall':>12}{'DuckDB, 1 thread':>20}{'leat : DuckDB':>15}{'peak MB':>9}  same answer")
         ok = True
         for name, query, kind in QUERIES:
             rows = f"{self.compare_answers(name, query):,} rows" if self.duckdb else "not compared"
-            one = self.leat_runs(name, query, kind, 1)
-            two = self.leat_runs(name, query, kind, 2)
-            other = self.duckdb_runs(query) if self.duckdb else []
+            one, two, other = [], [], []
+            for _ in range(self.runs):  # in turn, so that what else the machine does meets all of them
+                one.append(self.leat_run(name, query, kind, 1))
+                two.append(self.leat_run(name, query, kind, 2))
+                if self.duckdb:
+                    other.append(self.duckdb_run(query))
 
             def rate(runs):
                 return self.event_count / median([run.cpu_s for run in runs]) / 1e6
 
             def wall(runs):
-                return median([run.wall_s for run in runs])
+                return min(run.wall_s for run in runs)
             speedup = wall(one) / wall(two)
             peak = max(run.peak_mb for run in one + two)
             beside = f"{rate(other):11.2f} ({wall(other):4.2f} s)" if other else "-"
@@ -197,7 +194,7 @@ class Bench:
             child.stdout.close()
             if not first:
                 sys.exit(f"bench: {' '.join(command)} printed nothing")
-        return median(times)
+        return median(times), min(times)
 
     def idle_mb(self):
         path = self.file("idle.sql", "CREATE TABLE ticks USING rate OPTIONS (rowsPerSecond '1');\n"
@@ -234,12 +231,17 @@ class Bench:
             ("stripped binary", self.binary_mb(), "MB", TARGETS["binary_mb"]),
         ]
         print()
+        met = True
         for name, value, unit, target in lines:
+            least = ""
+            if isinstance(value, tuple):
+                value, least = value[0], f"   (median; least {value[1]:.1f})"
             if value is not None:
-                print(f"  {name:46}{value:8.1f} {unit}   at most {target} {unit}{'' if value <= target else '   MISSED'}")
+                met = met and value <= target
+                print(f"  {name:46}{value:8.1f} {unit}   at most {target} {unit}{least}{'' if value <= target else '   MISSED'}")
         if idle_cpu is not None:
             print(f"  {'CPU of that pipeline (one row a second)':46}{idle_cpu:8.1f} %")
-        return all(value is None or value <= target for _, value, _, target in lines)
+        return met
 
 
 def cpu_s(pid):

@@ -235,11 +235,12 @@ static enum status skip_string(struct scanner *s) {
     return syntax_error(s);
 }
 
-static enum status parse_field(struct scanner *s, struct field *out) {
+// Only the fields of a STRUCT may have a colon behind their name.
+static enum status parse_field(struct scanner *s, bool in_struct, struct field *out) {
     struct word name = peek_word(s);
     if (name.size_bytes == 0) return syntax_error(s);
     take_word(s, name);
-    take_mark(s, ':');
+    if (in_struct) take_mark(s, ':');
     TRY(parse_type(s, &out->type));
     out->nullable = true;
     if (take_keyword(s, "NOT")) {
@@ -252,7 +253,7 @@ static enum status parse_field(struct scanner *s, struct field *out) {
 }
 
 // Fields up to something that is no comma; the list grows in the arena.
-static enum status parse_fields(struct scanner *s, const struct type **out) {
+static enum status parse_fields(struct scanner *s, bool in_struct, const struct type **out) {
     struct field *fields = NULL;
     uint32_t count = 0, capacity = 0;
     do {
@@ -264,7 +265,7 @@ static enum status parse_fields(struct scanner *s, const struct type **out) {
             if (count) memcpy(grown, fields, count * sizeof *grown);
             fields = grown;
         }
-        TRY(parse_field(s, &fields[count++]));
+        TRY(parse_field(s, in_struct, &fields[count++]));
     } while (take_mark(s, ','));
     return done(type_struct(s->arena, fields, count), s, out);
 }
@@ -283,7 +284,7 @@ static enum status parse_nested(struct scanner *s, struct word name, enum type_i
     const struct type *first = NULL, *second = NULL;
     if (id == TYPE_STRUCT) {
         if (take_mark(s, '>')) return done(type_struct(s->arena, NULL, 0), s, out);
-        TRY(parse_fields(s, out));
+        TRY(parse_fields(s, true, out));
         return take_mark(s, '>') ? STATUS_OK : syntax_error(s);
     }
     TRY(parse_type(s, &first));
@@ -352,7 +353,7 @@ enum status type_parse_schema(struct arena *a, const char *text, size_t size_byt
     // Both readings are tried; if neither fits, the one that came further tells what is wrong.
     struct error fields_error, type_error;
     fields.error = &fields_error;
-    enum status status = parse_fields(&fields, out);
+    enum status status = parse_fields(&fields, false, out);
     if (status == STATUS_OK && !at_end(&fields)) status = syntax_error(&fields);
     if (status == STATUS_OK || status == STATUS_NO_MEMORY) {
         if (status != STATUS_OK && e) *e = fields_error;

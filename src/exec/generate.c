@@ -4,7 +4,7 @@
 //
 //     input row ─► places: (row, element)  …  4,096 at a time ─► gather
 //
-// json_tuple is a projection: each field by get_json_object.
+// json_tuple is a projection: each field by json_tuple_field.
 #include "exec/expand.h"
 #include "expr/function.h"
 
@@ -24,7 +24,7 @@ struct places {
     uint32_t count;
 };
 
-static enum status json_field(struct operator *op, struct expr *json, const struct expr *name, struct expr **out, struct error *e) {
+static enum status json_field(struct operator *op, struct expr *json, struct expr *name, struct expr **out, struct error *e) {
     struct execution *x = op->execution;
     if (name->kind != EXPR_LITERAL || name->type->id != TYPE_STRING) {
         return error_set(e, STATUS_UNSUPPORTED, NULL, "json_tuple takes constant field names only");
@@ -33,11 +33,8 @@ static enum status json_field(struct operator *op, struct expr *json, const stru
         *out = expr_null(&x->arena, &type_string);
         return *out ? STATUS_OK : error_no_memory(e);
     }
-    const struct string_view *text = column_string(name->literal, 0);
-    const char *path = arena_printf(&x->arena, "$['%.*s']", (int)text->size_bytes, string_view_data(text));
-    struct expr *args[2] = {json, path ? expr_string(&x->arena, path, strlen(path)) : NULL};
-    if (!args[1]) return error_no_memory(e);
-    return function_call_named(&x->arena, x->config.session, "get_json_object", args, 2, name->span, out, e);
+    struct expr *args[2] = {json, name};
+    return function_call_named(&x->arena, x->config.session, "json_tuple_field", args, 2, name->span, out, e);
 }
 
 static enum status compile_arguments(struct operator *op, struct error *e) {

@@ -348,7 +348,25 @@ static void kernel_json_object_keys(const struct column *const *args, struct col
     }
 }
 
+// A field of an object as text; of equal keys the last.
+static void kernel_json_tuple_field(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) {
+    const struct type *shape = type_map(eval->arena, &type_string, &type_string, true);
+    uint8_t *outcomes = eval_alloc(eval, eval->row_count ? eval->row_count : 1);
+    struct column maps;
+    if (!shape) eval->status = STATUS_NO_MEMORY;
+    if (!shape || !outcomes || read_as(shape, args[0], rows, eval, &maps, outcomes) != STATUS_OK) return;
+    for (uint32_t i = 0; i < rows->count; i++) {
+        uint32_t row = rows_at(rows, i);
+        bool is_object = first_character(column_string(args[0], row)) == '{' && outcomes[row] == JSON_OK && column_is_valid(&maps, row);
+        int32_t begin = is_object ? column_list_begin(&maps, row) : 0, at = is_object ? column_list_end(&maps, row) : 0;
+        while (at > begin && !string_view_equal(column_string(&maps.children[0], (uint32_t)at - 1), column_string(args[1], row))) at--;
+        if (at > begin && column_is_valid(&maps.children[1], (uint32_t)at - 1)) ((struct string_view *)out->values)[row] = *column_string(&maps.children[1], (uint32_t)at - 1);
+        else out_set_null(out, row);
+    }
+}
+
 static const struct function functions[] = {
+    {"json_tuple_field", "(STRING, STRING) -> STRING", kernel_json_tuple_field, NULL, FUNCTION_MAY_BE_NULL | FUNCTION_HIDDEN, "A field of a JSON object as text", NULL, NULL},
     {"from_json", NULL, kernel_from_json, from_json_bind, FUNCTION_MAY_BE_NULL | FUNCTION_CAN_FAIL,
      "(text, schema[, options]): the document as a STRUCT, ARRAY or MAP; fields that do not fit are NULL", "from_json('{\"a\":1, \"b\":0.8}', 'a INT, b DOUBLE')", "{1, 0.8}"},
     {"to_json", NULL, kernel_to_json, to_json_bind, 0, "(value[, options]): a STRUCT, ARRAY or MAP as JSON text; NULL fields are left out",

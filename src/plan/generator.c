@@ -107,7 +107,9 @@ enum status resolve_generator(struct expr_context *c, const struct uexpr *call, 
     for (uint32_t i = 0; i < call->arg_count; i++) {
         const char *name;
         TRY(resolve_expr(c, call->args[i], &args[i], &name));
-        if (g->kind == GENERATE_JSON_TUPLE && !(args[i] = expr_cast(r->arena, args[i], &type_string, CAST_IMPLICIT))) return STATUS_NO_MEMORY;
+        if (g->kind == GENERATE_JSON_TUPLE && args[i]->type->id != TYPE_STRING)
+            return complain(r, (struct complaint){.span = call->args[i]->span, .condition = "DATATYPE_MISMATCH.NON_STRING_TYPE"}, "the arguments of json_tuple must be STRING, not %s",
+                            type_name_sql(r->arena, args[i]->type));
     }
     outer |= g->outer;
     struct outputs o = {.count = 0};

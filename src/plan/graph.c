@@ -8,6 +8,7 @@
 // document parsed once. Stateful nodes belong to one flow: each flow gets a copy of its own, and so does everything above it.
 #include "base/checksum.h"
 #include "base/random.h"
+#include "column/value.h"
 #include "plan/node_map.h"
 #include "plan/resolver.h"
 
@@ -272,6 +273,15 @@ static uint64_t hash_table(uint64_t h, const struct dataset *d) {
     return d->schema ? mix(h, type_hash(d->schema)) : h;
 }
 
+// Rows of VALUES, in leat's own encoding: a join's small table written into the text is part of the query.
+static enum status hash_values(const struct plan_node *n, struct buffer *bytes, uint64_t *h) {
+    buffer_clear(bytes);
+    for (uint32_t c = 0; c < n->attribute_count; c++)
+        for (uint32_t row = 0; row < n->value_row_count; row++) TRY(value_write(&n->values[c], row, bytes));
+    *h = mix(bytes->size_bytes ? checksum64(bytes->data, bytes->size_bytes, *h) : *h, n->value_row_count);
+    return STATUS_OK;
+}
+
 static uint64_t hash_node(const struct plan_node *n) {
     uint64_t h = mix(PLAN_HASH_VERSION, (uint64_t)n->kind);
     for (uint32_t i = 0; i < n->attribute_count; i++) h = mix(mix_text(h, n->attributes[i].name), type_hash(n->attributes[i].type));
@@ -287,17 +297,23 @@ static uint64_t hash_node(const struct plan_node *n) {
     return mix(h, n->input_count);
 }
 
-uint64_t plan_hash(const struct plan_node *root) {
+enum status plan_hash(struct memory *memory, const struct plan_node *root, uint64_t *out) {
     // In preorder, with each node's number of inputs: that says the shape. A graph seen as a tree may be exponentially large; the first
     // 65,536 nodes are enough to tell plans apart.
     uint64_t h = PLAN_HASH_VERSION;
     const struct plan_node *stack[256];
     uint32_t depth = 0, visited = 0;
+    struct buffer bytes;
+    enum status status = STATUS_OK;
+    buffer_init(&bytes, memory);
     stack[depth++] = root;
-    while (depth && visited++ < 65536) {
+    while (status == STATUS_OK && depth && visited++ < 65536) {
         const struct plan_node *n = stack[--depth];
         h = mix(h, hash_node(n));
+        if (n->kind == PLAN_VALUES) status = hash_values(n, &bytes, &h);
         for (uint32_t i = 0; i < n->input_count && depth < 256; i++) stack[depth++] = n->inputs[i];
     }
-    return h;
+    buffer_release(&bytes);
+    *out = h;
+    return status;
 }

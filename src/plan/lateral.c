@@ -224,7 +224,7 @@ enum status resolve_lateral_join(struct resolver *r, const struct urelation *u, 
     if (u->right->kind != UREL_QUERY || u->natural || u->using_count) return complain_not_yet(r, u->right->span, "LATERAL before this, or with USING");
     struct relation seen = *left, sub;
     struct expr_context c = {.resolver = r, .input = &seen, .outer = outer};
-    TRY(resolve_query(r, u->right->query, &c, &sub));
+    TRY(resolve_second(r, u->right->query, &c, &sub));
     TRY(apply_alias(r, u->right, &sub));
     struct plan_node *node;
     bool correlated;

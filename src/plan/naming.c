@@ -4,6 +4,7 @@
 // Measured answers: golden_facts.md §8 and test/sql/expr/column_names.test. Pure text; all in the query arena.
 #include "column/value.h"
 #include "plan/resolver.h"
+#include <strings.h>
 
 enum { NAME_LIMIT_BYTES = 4096 };  // nested names repeat their parts: without a limit a hostile query would grow as its square
 
@@ -52,6 +53,15 @@ static const char *hex_name(struct arena *a, const struct string_view *v) {
     return out;
 }
 
+// Very small decimals show an exponent, as Java's BigDecimal does: 1E-7.
+static const char *decimal_name(struct arena *a, const char *plain, int scale) {
+    const char *digits = plain + strspn(plain, "-0.");
+    int count = (int)strlen(digits), exponent = count ? count - 1 - scale : -scale;
+    if (exponent >= -6) return plain;
+    if (!count) digits = "0";
+    return arena_printf(a, "%s%c%s%sE%d", *plain == '-' ? "-" : "", *digits, count > 1 ? "." : "", digits + 1, exponent);
+}
+
 const char *name_of_literal(struct resolver *r, const struct column *literal) {
     if (!column_is_valid(literal, 0)) return "NULL";
     if (literal->type->id == TYPE_BINARY) return hex_name(r->arena, column_string(literal, 0));
@@ -60,7 +70,8 @@ const char *name_of_literal(struct resolver *r, const struct column *literal) {
     const char *out = NULL;
     if (value_print(literal, 0, r->analysis->session->zone, &text) == STATUS_OK) {
         out = arena_strndup(r->arena, text.data ? (const char *)text.data : "", text.size_bytes);
-        if (out && literal->type->id == TYPE_DATE) out = arena_printf(r->arena, "DATE '%s'", out);
+        if (out && literal->type->id == TYPE_DECIMAL) out = decimal_name(r->arena, out, literal->type->scale);
+        else if (out && literal->type->id == TYPE_DATE) out = arena_printf(r->arena, "DATE '%s'", out);
         else if (out && literal->type->id == TYPE_TIMESTAMP) out = arena_printf(r->arena, "TIMESTAMP '%s'", out);
         else if (out && literal->type->id == TYPE_TIMESTAMP_NTZ) out = arena_printf(r->arena, "TIMESTAMP_NTZ '%s'", out);
     }
@@ -213,7 +224,7 @@ struct pattern_name {
     const char *pattern;
 };
 static const struct pattern_name pattern_names[] = {
-    {"not", 1, "(NOT $1)"}, {"!", 1, "(NOT $1)"}, {"positive", 1, "(+ $1)"}, {"-", 1, "(- $1)"}, {"+", 1, "(+ $1)"},
+    {"not", 1, "(NOT $1)"}, {"!", 1, "(NOT $1)"}, {"negative", 1, "(- $1)"}, {"positive", 1, "(+ $1)"}, {"-", 1, "(- $1)"}, {"+", 1, "(+ $1)"},
     {"~", 1, "~$1"}, {"isnull", 1, "($1 IS NULL)"}, {"is null", 1, "($1 IS NULL)"}, {"isnotnull", 1, "($1 IS NOT NULL)"},
     {"is not null", 1, "($1 IS NOT NULL)"}, {"is true", 1, "($1 <=> true)"}, {"istrue", 1, "($1 <=> true)"}, {"is false", 1, "($1 <=> false)"},
     {"isfalse", 1, "($1 <=> false)"}, {"is not true", 1, "(NOT ($1 <=> true))"}, {"is not false", 1, "(NOT ($1 <=> false))"},
@@ -270,10 +281,12 @@ const char *name_of_call(struct resolver *r, const struct uexpr *u, const char *
         const char *word = bound && bound[0]->type->id != TYPE_NULL ? "UNKNOWN" : "NULL";
         return name_limited(a, arena_printf(a, "(%s IS %s%s)", args[0], not_unknown ? "NOT " : "", word));
     }
+    if (equal_ignoring_case(name, "from_json") && count >= 2 && strncasecmp(args[1], "MAP<", 4) == 0) return "entries";  // so Spark calls the map it reads
     bool prints = equal_ignoring_case(name, "to_char") || equal_ignoring_case(name, "to_varchar");
-    if (prints && count == 2 && bound && is_date_like(bound[0]->type)) return name_limited(a, arena_printf(a, "date_format(%s, %s)", args[0], args[1]));
+    if (prints && count == 2 && bound) return name_limited(a, arena_printf(a, "%s(%s, %s)", is_date_like(bound[0]->type) ? "date_format" : "to_char", args[0], args[1]));
     for (size_t i = 0; i < sizeof pattern_names / sizeof *pattern_names; i++) {
         const struct pattern_name *p = &pattern_names[i];
+        if (!u->infix && equal_ignoring_case(name, "negative")) break;  // negative(x) was written, not -x
         if (equal_ignoring_case(p->name, name) && (!p->count || p->count == count)) return fill_pattern(a, p->pattern, args);
     }
     if (count == 2 && is_symbol(name)) return name_limited(a, binary_name(r, name, args, bound));

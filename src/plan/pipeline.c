@@ -293,7 +293,7 @@ static enum status make_graph(struct resolver *r) {
         p->flows[p->flow_count++] = r->flows[i].flow;
     }
     TRY(graph_share(r->arena, r->analysis->memory, p->flows, p->flow_count, p));
-    for (uint32_t i = 0; i < p->flow_count; i++) p->flows[i]->hash = plan_hash(p->flows[i]->root);
+    for (uint32_t i = 0; i < p->flow_count; i++) TRY(plan_hash(r->analysis->memory, p->flows[i]->root, &p->flows[i]->hash));
     return STATUS_OK;
 }
 

@@ -374,6 +374,8 @@ static enum status resolve_parts(struct select *s, struct expr_context *outer) {
         TRY(resolve_time_window(&s->c, q->group_by[i], &column, &name));
     }
     TRY(resolve_items(s));
+    // Without groups each row is a session of its own: the time is the key.
+    if (!is_aggregating(q) && s->c.time_window) TRY(time_window_keys(&s->c, s->c.time_window->exprs, 1));
     if (is_aggregating(q)) {
         TRY(resolve_group(s));
         note(s, resolve_having(s));

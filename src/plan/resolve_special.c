@@ -130,6 +130,23 @@ static enum status resolve_logic(struct expr_context *c, const struct uexpr *u, 
     return STATUS_OK;
 }
 
+// A name that is no plain word, in backquotes.
+static const char *quoted_name(struct arena *a, const char *name) {
+    size_t size = strlen(name), word = 0, digits = strspn(name, "0123456789");
+    while (word < size && (name[word] == '_' || (name[word] >= '0' && name[word] <= '9') || ((name[word] | 0x20) >= 'a' && (name[word] | 0x20) <= 'z'))) word++;
+    if (size && word == size && digits < size) return name;
+    char *out = arena_alloc(a, 2 * size + 3), *at = out;
+    if (!out) return "";
+    *at++ = '`';
+    for (; *name; name++) {
+        if (*name == '`') *at++ = '`';
+        *at++ = *name;
+    }
+    *at++ = '`';
+    *at = '\0';
+    return out;
+}
+
 // struct(a, b + 1) → named_struct('a', a, 'col2', b + 1)
 static enum status resolve_struct(struct expr_context *c, const struct uexpr *u, struct expr **out, const char **name) {
     struct resolver *r = c->resolver;
@@ -154,7 +171,7 @@ static enum status resolve_struct(struct expr_context *c, const struct uexpr *u,
         if (!field || !(args[2 * i] = expr_string(r->arena, field, strlen(field)))) s = STATUS_NO_MEMORY;
         args[2 * i + 1] = item->expr;
         if (u->kind == U_ROW) shown[shown_count++] = field;
-        const char *text = item->source->kind == U_ALIAS && item->expr->name ? arena_printf(r->arena, "%s AS %s", item->expr->name, item->name) : item->name;
+        const char *text = item->source->kind == U_ALIAS && item->expr->name ? arena_printf(r->arena, "%s AS %s", item->expr->name, quoted_name(r->arena, item->name)) : item->name;
         shown[shown_count++] = text ? text : "";
     }
     vector_release(&items);

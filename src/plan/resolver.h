@@ -3,7 +3,7 @@
 //
 //     analyzer.c, pipeline.c   statements → datasets, flows            resolve_query.c      SELECT, GROUP BY, ORDER BY, set operations
 //     resolve_relation.c       FROM                                    aggregate_query.c    splitting an aggregating SELECT in two
-//     resolve_expr.c           expressions                             subquery.c           IN, EXISTS, scalar subqueries
+//     resolve_expr.c           expressions                             subquery.c           IN, EXISTS, scalar subqueries (lateral.c: LATERAL)
 //     scope.c                  which column a name means               naming.c             what a column without alias is called
 //
 // Errors: a function that fails has already put its diagnostic into the collection and returns STATUS_INVALID_QUERY; callers pass the
@@ -208,6 +208,8 @@ struct pull {
 enum status pull_up(struct pull *p, struct plan_node **node);       // takes them out of the filters at the top of *node
 enum status still_correlated(struct resolver *r, struct plan_node *root, bool *out);
 enum status complain_correlated(struct resolver *r, struct span span);
+// A query beside c->input, as in a join: where every table would grow and the input does, it is read whole.
+enum status resolve_second(struct resolver *r, const struct uquery *q, struct expr_context *c, struct relation *out);
 bool node_is_correlated(const struct plan_node *n);                 // itself, not what is below it
 // An expression of a subquery over outer row and subquery's row side by side.
 enum status expr_beside(struct resolver *r, struct expr *e, uint32_t outer_width, struct span span, struct expr **out);
@@ -284,7 +286,7 @@ enum status check_streaming(struct resolver *r, const struct flow *flow);
 void plan_derive(struct arena *a, struct plan_node *n);              // changes, streaming, unique key from the inputs
 enum status graph_share(struct arena *a, struct memory *memory, struct flow **flows, uint32_t flow_count, struct pipeline *p);
 enum status graph_of_root(struct arena *a, struct memory *memory, struct plan_node **root);
-uint64_t plan_hash(const struct plan_node *n);
+enum status plan_hash(struct memory *memory, const struct plan_node *root, uint64_t *out) WARN_UNUSED;
 // optimize.c
 enum status optimize_tree(struct resolver *r, struct plan_node **root);
 enum status optimize_fold(struct resolver *r, struct plan_node **root);         // optimize_fold.c

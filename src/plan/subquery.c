@@ -172,15 +172,19 @@ static enum status exists_value(struct resolver *r, struct plan_node *sub, struc
     return call_named(r, ">", (struct expr *[]){value, zero}, 2, span, out);
 }
 
+enum status resolve_second(struct resolver *r, const struct uquery *q, struct expr_context *c, struct relation *out) {
+    enum read_mode mode = r->mode;
+    if (mode == READ_GROWING && c->input->node && c->input->node->streaming) r->mode = READ_BATCH;
+    enum status status = resolve_query(r, q, c, out);
+    r->mode = mode;
+    return status;
+}
+
 static enum status join_subquery(struct expr_context *c, const struct uexpr *u, bool negated, struct expr **filter) {
     struct resolver *r = c->resolver;
     struct arena *a = r->arena;
     struct relation sub;
-    enum read_mode mode = r->mode;
-    if (mode == READ_GROWING && c->input->node->streaming) r->mode = READ_BATCH;  // as in a join: one side grows
-    enum status status = resolve_query(r, u->query, c, &sub);
-    r->mode = mode;
-    TRY(status);
+    TRY(resolve_second(r, u->query, c, &sub));
     struct pull p = {.r = r};
     struct plan_node *right = sub.node;
     TRY(pull_up(&p, &right));
@@ -389,7 +393,7 @@ enum status resolve_subquery_expr(struct expr_context *c, const struct uexpr *u,
     probe.outer_used = false;
     struct relation none = {.node = NULL};
     if (!probe.input) probe.input = &none;
-    TRY(resolve_query(r, u->query, &probe, &sub));
+    TRY(resolve_second(r, u->query, &probe, &sub));
     bool correlated;
     TRY(still_correlated(r, sub.node, &correlated));
     if (u->kind == U_SUBQUERY) {

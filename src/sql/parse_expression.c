@@ -90,6 +90,7 @@ static struct uexpr *parse_unary(struct parser *p) {
     if (!parse_enter(p)) return NULL;
     advance(p);
     struct uexpr *e = operator_make(p, name, begin, t->span, parse_unary(p), NULL);
+    if (e) e->infix = true;
     parse_leave(p);
     return e;
 }

@@ -27,7 +27,11 @@ static void make_identity(uint8_t out[IDENTITY_BYTES], const uint8_t pipeline[16
 
 static enum status check_identity(struct folder *f, const uint8_t *bytes, size_t size_bytes, const char *path, struct error *e) {
     uint8_t expected[IDENTITY_BYTES];
-    if (size_bytes < IDENTITY_BYTES || memcmp(bytes, identity_magic, 8) != 0) return error_set(e, STATUS_CORRUPT, "LEAT_LOG_CORRUPT", "`%s` is not what leat wrote", path);
+    if (size_bytes < IDENTITY_BYTES || memcmp(bytes, identity_magic, 8) != 0) {
+        error_set(e, STATUS_CORRUPT, "LEAT_LOG_CORRUPT", "`%s` is not what leat wrote", path);
+        error_set_hint(e, "restore the whole data folder from a copy, or start anew with another --data folder; rows already in the sinks stay there");
+        return STATUS_CORRUPT;
+    }
     if (bytes[8] > FOLDER_VERSION || bytes[9]) {
         error_set(e, STATUS_CONFLICT, "LEAT_FORMAT_TOO_NEW", "the data folder was made by a newer leat (format %u; this one reads %u)", bytes[8], (unsigned)FOLDER_VERSION);
         error_set_hint(e, "run the newer leat");

@@ -116,6 +116,7 @@ static enum status renew_runtime(struct stream *s, const char *text, struct diag
 }
 
 static enum status run_old_text(struct stream *s, const char *text, struct diagnostics *d, struct error *e) {
+    bool stop_on_error = s->runtime->stop_on_error;
     enum status status = renew_runtime(s, text, d, e);
     if (status == STATUS_INVALID_QUERY) {
         error_set(e, STATUS_CONFLICT, "LEAT_QUERY_CHANGED", "epoch %llu was begun with another text, which this leat does not accept any more",
@@ -124,9 +125,10 @@ static enum status run_old_text(struct stream *s, const char *text, struct diagn
         return STATUS_CONFLICT;
     }
     TRY(status);
+    s->runtime->stop_on_error = stop_on_error;  // the new text's, or a row that stopped the pipeline would stop it for ever
     TRY(runtime_open_sources(s->runtime, e));
     TRY(runtime_open_stores(s->runtime, e));
-    TRY(runtime_open_execution(s->runtime, e));
+    TRY(stream_state_full(s, runtime_open_execution(s->runtime, e), atomic_load(&s->state_memory.peak_bytes), e));
     TRY(run_open_intent(s, e));
     TRY(take_snapshot(s, e));
     buffer_clear(&s->durable.execution_snapshot);  // its state is wanted by the next runtime

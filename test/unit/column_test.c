@@ -78,7 +78,7 @@ static void test_type_text(void **state) {
         {"interval", "interval", "INTERVAL"},
         {"a INT, b STRING COMMENT 'x, y' , c ARRAY<INT>", "struct<a:int,b:string,c:array<int>>", "STRUCT<a: INT, b: STRING, c: ARRAY<INT>>"},
         {"a INT NOT NULL -- note\n, `x``y` struct<>", "struct<a:int,x`y:struct<>>", "STRUCT<a: INT NOT NULL, `x``y`: STRUCT<>>"},
-        {"d: interval hour to second, v varchar(10), t timestamp_ltz", "struct<d:interval hour to second,v:string,t:timestamp>", NULL},
+        {"d interval hour to second, v varchar(10), t timestamp_ltz", "struct<d:interval hour to second,v:string,t:timestamp>", NULL},
         {"date date, timestamp timestamp, interval interval", "struct<date:date,timestamp:timestamp,interval:interval>", NULL},
         {"{\"type\":\"struct\",\"fields\":[{\"metadata\":{\"a\":[1,{}]},\"name\":\"a\\u00e9\",\"type\":\"integer\",\"nullable\":false},"
          "{\"name\":\"m\",\"type\":{\"type\":\"map\",\"keyType\":\"string\",\"valueType\":{\"type\":\"array\",\"elementType\":\"decimal(5,1)\","
@@ -93,7 +93,7 @@ static void test_type_text(void **state) {
         assert_true(type_equal(t, copy) && type_hash(t) == type_hash(copy));
     }
     static const char *const bad[][2] = {
-        {"", "PARSE_SYNTAX_ERROR"}, {"a", "PARSE_SYNTAX_ERROR"}, {"a INT,", "PARSE_SYNTAX_ERROR"}, {"a INT b", "PARSE_SYNTAX_ERROR"},
+        {"", "PARSE_SYNTAX_ERROR"}, {"a", "PARSE_SYNTAX_ERROR"}, {"a INT,", "PARSE_SYNTAX_ERROR"}, {"a INT b", "PARSE_SYNTAX_ERROR"}, {"a: INT", "PARSE_SYNTAX_ERROR"},
         {"array<int", "PARSE_SYNTAX_ERROR"}, {"a foo", "UNSUPPORTED_DATATYPE"}, {"a decimal(39,1)", "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION"},
         {"a array", "INCOMPLETE_TYPE_DEFINITION.ARRAY"}, {"a varchar", "DATATYPE_MISSING_SIZE"}, {"{\"type\":\"struct\"}", "PARSE_SYNTAX_ERROR"},
         {"{\"type\":\"struct\",\"fields\":[{}]}", "PARSE_SYNTAX_ERROR"}, {"a interval second to day", "PARSE_SYNTAX_ERROR"},
@@ -153,8 +153,45 @@ static void test_print_numbers(void **state) {
     check_float(1.4e-45f, "1.4E-45");
     check_float(3.3e-45f, "2.8E-45");
     check_float(16777216.0f, "1.6777216E7");
-    check_float(1.17549435e-38f, "1.1754944E-38");
+    check_float(1.17549435e-38f, "1.17549435E-38");
     check_float(0.3f, "0.3");
+}
+
+// Where Java 17 prints more digits than it takes to read the value back; the answers are Java's.
+static void test_print_as_java(void **state) {
+    (void)state;
+    check_double(4611686018427387904.0, "4.6116860184273879E18");
+    check_double(9007199254740992.0, "9.007199254740992E15");
+    check_double(1e23, "9.999999999999999E22");
+    check_double(2e23, "1.9999999999999998E23");
+    check_double(0x1p-44, "5.6843418860808015E-14");
+    check_double(2.2e-322, "2.2E-322");
+    check_float(2147483648.0f, "2.14748365E9");
+    check_float(8388608.0f, "8388608.0");
+    check_float(33554432.0f, "3.3554432E7");
+    check_float(0x1p-126f, "1.17549435E-38");
+    check_float(0.035771776f, "0.035771776");
+}
+
+static void check_parsed(const char *text, double expected) {
+    double value;
+    assert_true(parse_double(text, strlen(text), &value));
+    assert_true(value == expected);
+}
+
+static void test_parse_hexadecimal(void **state) {
+    (void)state;
+    double value;
+    check_parsed("0x1p3", 8);
+    check_parsed(" -0X1.8p1d ", -3);
+    check_parsed("0x.8p1", 1);
+    check_parsed("0x0p0", 0);
+    check_parsed("0x00000000000000000000000000000000000000000000000000000000001p0", 1);
+    check_parsed("0x1.0000000000000800000000000000000000000000000000000000000000001p0", 0x1.0000000000001p0);
+    check_parsed("0x10000000000000000000000000000000000000000000000000000000000000p-244", 1);
+    check_parsed("0x1p99999999", (double)INFINITY);
+    const char *const bad[] = {"0x1", "0x", "0xp1", "0x1p", "0x1p1x", "0x1.1.1p1", "0xgp1"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) assert_false(parse_double(bad[i], strlen(bad[i]), &value));
 }
 
 // The naive twin: the fewest digits (two at least) that %e needs to read back the same number.
@@ -193,7 +230,7 @@ static void test_numbers_round_trip(void **state) {
             while (n && digits[k][n - 1] == '0') n--;
             digits[k][n] = '\0';
         }
-        assert_string_equal(digits[0], digits[1]);
+        assert_in_range(strlen(digits[0]), strlen(digits[1]), strlen(digits[1]) + 3);  // Java's are not always the fewest
         float small;
         uint32_t small_bits = (uint32_t)random_next(&r);
         memcpy(&small, &small_bits, sizeof small);
@@ -631,7 +668,7 @@ static void test_print_intervals(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_type_text, set_up, tear_down),
-        cmocka_unit_test(test_print_numbers),
+        cmocka_unit_test(test_print_numbers), cmocka_unit_test(test_print_as_java), cmocka_unit_test(test_parse_hexadecimal),
         cmocka_unit_test(test_numbers_round_trip),
         cmocka_unit_test(test_parse_numbers),
         cmocka_unit_test(test_decimal_text),

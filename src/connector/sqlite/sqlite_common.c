@@ -86,7 +86,7 @@ enum status sqlite_database_open(const char *path, bool read_only, sqlite3 **out
     enum status status = code == SQLITE_OK ? STATUS_OK : sqlite_database_error(db, "opening", e);
     if (status == STATUS_OK) sqlite3_busy_timeout(db, SQLITE_BUSY_MS);
     if (status == STATUS_OK && !read_only) {
-        status = sqlite_run(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY", e);
+        status = sqlite_run(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY; PRAGMA journal_size_limit=67108864", e);
     }
     if (status == STATUS_OK && read_only) status = sqlite_run(db, "PRAGMA query_only=ON", e);
     if (status != STATUS_OK) {

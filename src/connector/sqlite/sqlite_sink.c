@@ -99,6 +99,7 @@ static void store_close(struct store *store) {
     sqlite3_finalize(s->put_ledger);
     if (s->db) {
         if (s->in_transaction) sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+        sqlite3_busy_timeout(s->db, 200);  // somebody who reads does not hold up the end
         sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
         sqlite3_close(s->db);
     }

@@ -133,7 +133,8 @@ static enum status largest_rowid(struct sqlite_source *s, int64_t from, int64_t 
     enum status status = code == SQLITE_ROW ? STATUS_OK : sqlite_database_error(s->db, "reading a table", e);
     if (status == STATUS_OK) {
         *any = sqlite3_column_type(statement, 0) != SQLITE_NULL;
-        *end = sqlite3_column_int64(statement, 0) + 1;
+        int64_t last = sqlite3_column_int64(statement, 0);
+        *end = last < INT64_MAX ? last + 1 : INT64_MAX;
         *waiting = sqlite3_column_int64(statement, 1);
     }
     sqlite3_finalize(statement);
