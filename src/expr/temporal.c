@@ -338,11 +338,19 @@ enum status temporal_bind(struct binding *b, enum arithmetic op, bool *done, str
     r = b->args[1]->type;
     if (is_interval(l) && (is_interval(r) || r->id == TYPE_STRING || r->id == TYPE_NULL)) return bind_intervals(b, minus, e);
     if ((l->id == TYPE_DATE || is_timestamp(l)) && is_interval(r)) return bind_moment_and_interval(b, minus, e);
-    if (is_interval(r) && (l->id == TYPE_STRING || l->id == TYPE_NULL)) {
+    if (is_interval(r) && l->id == TYPE_NULL) {
+        TRY(binding_cast(b, 0, r, e));
+        return bind_intervals(b, minus, e);
+    }
+    if (is_interval(r) && l->id == TYPE_STRING) {
         TRY(binding_cast(b, 0, &type_timestamp, e));
         return bind_moment_and_interval(b, minus, e);
     }
     if (minus && !type_is_numeric(r) && !is_interval(l) && !type_is_numeric(l) && (is_temporal(r) || !(l->id == TYPE_DATE)) ) return bind_moments_difference(b, e);
+    if (minus && l->id == TYPE_DATE && (r->id == TYPE_STRING || r->id == TYPE_NULL)) {
+        TRY(binding_cast(b, 1, &type_date, e));
+        return bind_moments_difference(b, e);
+    }
     if (l->id != TYPE_DATE) {
         *done = false;  // the general rules refuse it
         return STATUS_OK;

@@ -191,6 +191,6 @@ static void generator_close(struct source *source) {
 }
 
 const struct source_class generator_source_class = {
-    .name = "generator", .options = generator_options, .schema = generator_schema, .check = generator_check, .open = generator_open, .start = generator_start,
+    .name = "generator", .is_unbounded = true, .options = generator_options, .schema = generator_schema, .check = generator_check, .open = generator_open, .start = generator_start,
     .latest = generator_latest, .splits = generator_splits, .read = generator_read, .print = generator_print, .describe = generator_describe, .close = generator_close,
 };

@@ -178,7 +178,7 @@ static void source_close(struct source *source) {
 }
 
 const struct source_class memory_source_class = {
-    .name = "memory", .options = memory_options, .schema = source_schema, .open = source_open, .start = source_start, .latest = source_latest,
+    .name = "memory", .is_unbounded = true, .options = memory_options, .schema = source_schema, .open = source_open, .start = source_start, .latest = source_latest,
     .splits = source_splits, .read = source_read, .print = source_print, .describe = source_describe, .close = source_close,
 };
 

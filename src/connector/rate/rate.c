@@ -93,6 +93,6 @@ static void rate_close(struct source *source) {
 }
 
 const struct source_class rate_source_class = {
-    .name = "rate", .options = rate_options, .schema = rate_schema, .check = rate_check, .open = rate_open, .start = rate_start, .latest = rate_latest,
+    .name = "rate", .is_unbounded = true, .options = rate_options, .schema = rate_schema, .check = rate_check, .open = rate_open, .start = rate_start, .latest = rate_latest,
     .splits = rate_splits, .read = rate_read, .print = rate_print, .describe = rate_describe, .close = rate_close,
 };
