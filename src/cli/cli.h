@@ -35,6 +35,9 @@ struct settings {
 };
 bool settings_add(struct settings *s, const char *text);   // "k=v"; false: no '=' or too many. `text` is cut in place (argv)
 
+// A text's own SET statements, as variables for ${name}: they join `out`. What --set says comes after them and wins.
+enum status settings_collect(struct arena *a, const char *text, size_t size_bytes, struct settings *out) WARN_UNUSED;
+
 // Flags: `--name value`, `--name=value`. Returns the value and steps over it, NULL if argv[*i] is another flag; exits never.
 const char *flag_value(int argc, char **argv, int *i, const char *name, bool *missing);
 int usage_error(const struct command *c, const char *format, ...) PRINTF_LIKE(2, 3);  // says it and where help is; EXIT_USAGE

@@ -114,8 +114,7 @@ static enum status collect_set(struct arena *a, const char *begin, const char *e
     return item->key && item->value ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
-// The file's own SET statements, as variables for ${name}. What --set says comes after them and wins.
-static enum status collect_sets(struct arena *a, const char *text, size_t size_bytes, struct settings *out) {
+enum status settings_collect(struct arena *a, const char *text, size_t size_bytes, struct settings *out) {
     const char *begin = text, *end = text + size_bytes;
     for (const char *p = text; p < end;) {
         const char *past = skip_quoted(p, end);
@@ -133,7 +132,7 @@ static enum status collect_sets(struct arena *a, const char *text, size_t size_b
 static enum status substitute(struct arena *a, const char *text, size_t size_bytes, const struct settings *given, struct diagnostics *d, const char **out,
                               size_t *out_bytes) {
     struct settings all = {.count = 0};
-    TRY(collect_sets(a, text, size_bytes, &all));
+    TRY(settings_collect(a, text, size_bytes, &all));
     for (uint32_t i = 0; i < given->count && all.count < sizeof all.items / sizeof all.items[0]; i++) all.items[all.count++] = given->items[i];
     const char **names = arena_alloc_array(a, all.count + 1, sizeof *names);
     if (!names) return STATUS_NO_MEMORY;

@@ -4,7 +4,9 @@
 #include "base/files.h"
 #include "exec/exec.h"
 #include "expr/aggregate.h"
+#include "sql/parser.h"
 #include "stream/settings.h"
+#include <fnmatch.h>
 #include <stdio.h>
 #include <strings.h>
 
@@ -101,35 +103,128 @@ enum status session_unknown_table(const char *name, struct error *e) {
     return STATUS_INVALID_QUERY;
 }
 
-static enum status describe(struct sql_session *s, const struct ustatement *statement, struct error *e) {
-    const char *name = statement->name.part_count ? statement->name.parts[statement->name.part_count - 1] : "";
-    const struct dataset *t = session_table(s, name);
-    if (!t || !t->schema) return session_unknown_table(name, e);
-    for (uint32_t i = 0; i < t->schema->field_count; i++) {
-        const char *type = type_name(s->arena, t->schema->fields[i].type);
-        printf("%-24s %s\n", t->schema->fields[i].name, type ? type : "?");
+// ---- statements that list things: queries over their rows, so that every format and every caller gets them alike ----
+
+static enum status put_text(struct buffer *out, const char *text) {
+    if (!text) return buffer_append_string(out, "CAST(NULL AS STRING)");
+    TRY(buffer_append_byte(out, '\''));
+    for (; *text; text++) {
+        if (*text == '\'' || *text == '\\') TRY(buffer_append_byte(out, '\\'));
+        TRY(buffer_append_byte(out, (uint8_t)*text));
     }
+    return buffer_append_byte(out, '\'');
+}
+
+// Runs SQL of our own; the text goes into the session's arena.
+static enum status parse_own(struct sql_session *s, const struct buffer *sql, struct ustatement **out, struct error *e) {
+    struct ustatement **statements = NULL;
+    struct diagnostics none;
+    uint32_t count = 0;
+    char *text = arena_strndup(s->arena, (char *)sql->data, sql->size_bytes);
+    if (!text) return error_no_memory(e);
+    struct source_text source = {.name = "<leat>", .text = text, .size_bytes = sql->size_bytes};
+    diagnostics_init(&none, &s->host->memory, &source);
+    enum status status = sql_parse(s->arena, text, sql->size_bytes, NULL, &none, &statements, &count);
+    diagnostics_release(&none);
+    if (status != STATUS_OK || count != 1) return error_set(e, STATUS_INTERNAL, "INTERNAL_ERROR", "a listing cannot be parsed");
+    *out = statements[0];
     return STATUS_OK;
 }
 
-static enum status show_tables(struct sql_session *s) {
+static enum status run_rows(struct sql_session *s, struct buffer *sql, enum status built, struct diagnostics *d, struct error *e) {
+    struct ustatement *statement;
+    if (built != STATUS_OK) return error_no_memory(e);
+    TRY(parse_own(s, sql, &statement, e));
+    return run_query(s, statement->query, d, e);
+}
+
+static enum status list_attributes(struct sql_session *s, const struct plan_node *root, struct buffer *sql) {
+    TRY(buffer_append_string(sql, "SELECT * FROM VALUES "));
+    for (uint32_t i = 0; i < root->attribute_count; i++) {
+        TRY(buffer_append_string(sql, i ? ", (" : "("));
+        TRY(put_text(sql, root->attributes[i].name));
+        TRY(buffer_append_string(sql, ", "));
+        TRY(put_text(sql, type_name(s->arena, root->attributes[i].type)));
+        TRY(buffer_append_string(sql, ", CAST(NULL AS STRING))"));
+    }
+    return buffer_append_string(sql, " AS t(col_name, data_type, comment)");
+}
+
+// DESCRIBE TABLE, VIEW or QUERY: the columns of what it would give.
+static enum status describe(struct sql_session *s, const struct ustatement *statement, struct diagnostics *d, struct error *e) {
+    struct analysis analysis = session_analysis(s, d);
+    const struct uquery *query = statement->query;
+    struct buffer sql;
+    struct plan_node *root = NULL;
+    buffer_init(&sql, &s->host->memory);
+    enum status status = STATUS_OK;
+    if (!query) {
+        const char *name = statement->name.part_count ? statement->name.parts[statement->name.part_count - 1] : "";
+        struct ustatement *whole = NULL;
+        if (!session_table(s, name)) status = session_unknown_table(name, e);
+        else if (buffer_printf(&sql, "SELECT * FROM `%s`", name) != STATUS_OK) status = error_no_memory(e);
+        if (status == STATUS_OK) status = parse_own(s, &sql, &whole, e);
+        if (status == STATUS_OK) query = whole->query;
+    }
+    size_t errors = d->error_count;
+    if (status == STATUS_OK) status = analyze_query(&analysis, s->scope, query, &root);
+    buffer_clear(&sql);
+    if (status == STATUS_OK && d->error_count == errors) status = run_rows(s, &sql, list_attributes(s, root, &sql), d, e);
+    buffer_release(&sql);
+    return d->error_count > errors ? STATUS_OK : status;
+}
+
+static bool matches(const struct ustatement *statement, const char *name) {
+    return !statement->pattern || fnmatch(statement->pattern, name, FNM_CASEFOLD) == 0;
+}
+
+static enum status list_tables(struct sql_session *s, const struct ustatement *statement, struct buffer *sql) {
     uint32_t count;
     const char *const *names = s->catalog.names(s->catalog.context, s->arena, &count);
-    for (uint32_t i = 0; i < count; i++) printf("%s\n", names[i]);
-    for (uint32_t i = 0; s->scope && i < s->scope->dataset_count; i++) printf("%s\n", s->scope->datasets[i]->name);
-    return STATUS_OK;
+    TRY(buffer_append_string(sql, "SELECT * FROM VALUES ('', '', false)"));
+    for (uint32_t i = 0; i < count; i++) {
+        if (!matches(statement, names[i])) continue;
+        TRY(buffer_append_string(sql, ", ('default', "));
+        TRY(put_text(sql, names[i]));
+        TRY(buffer_append_string(sql, ", false)"));
+    }
+    for (uint32_t i = 0; s->scope && i < s->scope->dataset_count; i++) {
+        if (!matches(statement, s->scope->datasets[i]->name)) continue;
+        TRY(buffer_append_string(sql, ", ('', "));
+        TRY(put_text(sql, s->scope->datasets[i]->name));
+        TRY(buffer_append_string(sql, ", true)"));
+    }
+    return buffer_append_string(sql, " AS t(namespace, tableName, isTemporary) WHERE tableName <> ''");
 }
 
-static enum status show_functions(void) {
+static enum status list_functions(const struct ustatement *statement, struct buffer *sql) {
+    TRY(buffer_append_string(sql, "SELECT * FROM VALUES ('')"));
     for (const struct function_table *const *t = function_tables; *t; t++) {
         for (size_t i = 0; i < (*t)->count; i++) {
-            if (!((*t)->functions[i].flags & FUNCTION_HIDDEN)) printf("%s\n", (*t)->functions[i].name);
+            if (((*t)->functions[i].flags & FUNCTION_HIDDEN) || !matches(statement, (*t)->functions[i].name)) continue;
+            TRY(buffer_append_string(sql, ", ("));
+            TRY(put_text(sql, (*t)->functions[i].name));
+            TRY(buffer_append_byte(sql, ')'));
         }
     }
     for (const struct aggregate_table *const *t = aggregate_tables; *t; t++) {
-        for (size_t i = 0; i < (*t)->count; i++) printf("%s\n", (*t)->aggregates[i].name);
+        for (size_t i = 0; i < (*t)->count; i++) {
+            if (!matches(statement, (*t)->aggregates[i].name)) continue;
+            TRY(buffer_append_string(sql, ", ("));
+            TRY(put_text(sql, (*t)->aggregates[i].name));
+            TRY(buffer_append_byte(sql, ')'));
+        }
     }
-    return STATUS_OK;
+    return buffer_append_string(sql, " AS t(function) WHERE function <> '' ORDER BY function");
+}
+
+static enum status show(struct sql_session *s, const struct ustatement *statement, struct diagnostics *d, struct error *e) {
+    struct buffer sql;
+    buffer_init(&sql, &s->host->memory);
+    enum status built = statement->kind == USTATEMENT_SHOW_TABLES ? list_tables(s, statement, &sql) : list_functions(statement, &sql);
+    enum status status = run_rows(s, &sql, built, d, e);
+    buffer_release(&sql);
+    return status;
 }
 
 static enum status run_statement(struct sql_session *s, struct ustatement *statement, struct diagnostics *d, struct error *e) {
@@ -137,9 +232,9 @@ static enum status run_statement(struct sql_session *s, struct ustatement *state
     switch (statement->kind) {
     case USTATEMENT_QUERY: return run_query(s, statement->query, d, e);
     case USTATEMENT_EXPLAIN: return explain(s, statement, d, e);
-    case USTATEMENT_DESCRIBE: return describe(s, statement, e);
-    case USTATEMENT_SHOW_TABLES: return show_tables(s);
-    case USTATEMENT_SHOW_FUNCTIONS: return show_functions();
+    case USTATEMENT_DESCRIBE: return describe(s, statement, d, e);
+    case USTATEMENT_SHOW_TABLES:
+    case USTATEMENT_SHOW_FUNCTIONS: return show(s, statement, d, e);
     case USTATEMENT_INSERT: return session_insert(s, statement, d, e);
     case USTATEMENT_DROP: return session_drop(s, statement, e);
     case USTATEMENT_SET: return settings_apply_session(&s->host->session, &statement, 1, NULL, 0, e);

@@ -213,6 +213,8 @@ struct probe {
     uint32_t *rows, *builds;     // pairs waiting
     uint32_t count;
     uint8_t *matched;            // by probe row
+    uint8_t *dead;               // by probe row: the condition failed for one of its pairs
+    uint32_t dead_count;
 };
 
 // Columns of pairs: left's, then right's. builds[i] NO_ROW: NULLs there.
@@ -232,6 +234,38 @@ static enum status pair_columns(struct operator *op, const struct probe *p, cons
     return STATUS_OK;
 }
 
+// Pairs that failed in the condition: the probe row is what dies, once, whatever else it would match.
+static enum status bury_rows(struct operator *op, struct worker *w, struct probe *p) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < w->eval.error_count; i++) {
+        uint32_t row = p->rows[w->eval.errors[i].row];
+        if (p->dead[row]) continue;
+        p->dead[row] = 1;
+        p->dead_count++;
+        w->eval.errors[n] = w->eval.errors[i];
+        w->eval.errors[n++].row = (uint16_t)row;
+    }
+    w->eval.error_count = n;
+    return worker_report_failed(w, op, p->in);
+}
+
+// The pairs for which the rest of the condition is true.
+static enum status judge_pairs(struct operator *op, struct worker *w, struct probe *p, struct batch *out, struct rows *kept) {
+    struct join_self *self = op->self;
+    struct column verdict;
+    memset(&verdict, 0, sizeof verdict);
+    TRY(worker_run(w, self->rest, out, &out->arena, &verdict));
+    TRY(bury_rows(op, w, p));
+    uint16_t *selection = arena_alloc(&out->arena, sizeof *selection * (out->row_count + 1));
+    if (!selection) return worker_no_memory(w);
+    uint32_t n = 0;
+    for (uint32_t row = 0; row < out->row_count; row++) {
+        if (!p->dead[p->rows[row]] && column_is_valid(&verdict, row) && column_bool(&verdict, row)) selection[n++] = (uint16_t)row;
+    }
+    *kept = (struct rows){.indices = selection, .count = n};
+    return STATUS_OK;
+}
+
 // Judges the waiting pairs by the rest of the condition, remembers matches, and emits pairs if the join's rows are pairs.
 static enum status flush_pairs(struct operator *op, struct worker *w, struct probe *p) {
     struct join_self *self = op->self;
@@ -244,21 +278,8 @@ static enum status flush_pairs(struct operator *op, struct worker *w, struct pro
     const uint64_t *wanted = self->rest || only_left(self) ? NULL : op->node->wanted;
     enum status status = pair_columns(op, p, wanted, &out->arena, out->columns);
     if (status != STATUS_OK) worker_no_memory(w);
-    struct rows all = batch_rows(out), kept = all;
-    if (status == STATUS_OK && self->rest) {
-        struct column verdict;
-        memset(&verdict, 0, sizeof verdict);
-        status = worker_run(w, self->rest, out, &out->arena, &verdict);
-        if (status == STATUS_OK) status = worker_drop_failed(w, op, out, &all, &out->arena, &kept);
-        uint16_t *selection = status == STATUS_OK ? arena_alloc(&out->arena, sizeof *selection * (kept.count + 1)) : NULL;
-        if (status == STATUS_OK && !selection) status = worker_no_memory(w);
-        uint32_t n = 0;
-        for (uint32_t i = 0; status == STATUS_OK && i < kept.count; i++) {
-            uint32_t row = rows_at(&kept, i);
-            if (column_is_valid(&verdict, row) && column_bool(&verdict, row)) selection[n++] = (uint16_t)row;
-        }
-        kept = (struct rows){.indices = selection, .count = n};
-    }
+    struct rows kept = batch_rows(out);
+    if (status == STATUS_OK && self->rest) status = judge_pairs(op, w, p, out, &kept);
     for (uint32_t i = 0; status == STATUS_OK && i < kept.count; i++) {
         uint32_t pair = rows_at(&kept, i);
         p->matched[p->rows[pair]] = 1;
@@ -282,6 +303,16 @@ static enum status add_pair(struct operator *op, struct worker *w, struct probe 
     return STATUS_OK;
 }
 
+// A row's pairs are judged together where they fit: none of them is out when another fails.
+static enum status make_room(struct operator *op, struct worker *w, struct probe *p, uint32_t first) {
+    struct join_self *self = op->self;
+    if (!self->rest || !p->count) return STATUS_OK;
+    uint32_t room = BATCH_ROWS - p->count, pairs = 0;
+    if (self->key_count == 0) pairs = self->row_count;
+    else for (uint32_t build = first; build && pairs <= room; build = self->next[build - 1]) pairs++;
+    return pairs > room ? flush_pairs(op, w, p) : STATUS_OK;
+}
+
 static enum status probe_rows(struct operator *op, struct worker *w, struct probe *p, const struct rows *rows, const struct key_batch *keys) {
     struct join_self *self = op->self;
     bool first_is_enough = only_left(self) && !self->rest;
@@ -289,6 +320,7 @@ static enum status probe_rows(struct operator *op, struct worker *w, struct prob
         uint32_t row = rows_at(rows, i);
         if (self->key_count == 0) {
             if (first_is_enough) p->matched[row] = self->row_count > 0;
+            else TRY(make_room(op, w, p, 0));
             for (uint32_t build = 0; build < self->row_count && !first_is_enough; build++) TRY(add_pair(op, w, p, row, build));
             continue;
         }
@@ -299,7 +331,9 @@ static enum status probe_rows(struct operator *op, struct worker *w, struct prob
             p->matched[row] = 1;
             continue;
         }
-        for (uint32_t build = *(uint32_t *)group_state(g, 0); build; build = self->next[build - 1]) TRY(add_pair(op, w, p, row, build - 1));
+        uint32_t first = *(uint32_t *)group_state(g, 0);
+        TRY(make_room(op, w, p, first));
+        for (uint32_t build = first; build; build = self->next[build - 1]) TRY(add_pair(op, w, p, row, build - 1));
     }
     return flush_pairs(op, w, p);
 }
@@ -310,7 +344,7 @@ static enum status emit_unmatched(struct operator *op, struct worker *w, struct 
     p->count = 0;
     for (uint32_t i = 0; i < rows->count; i++) {
         uint32_t row = rows_at(rows, i);
-        if (p->matched[row]) continue;
+        if (p->matched[row] || p->dead[row]) continue;
         p->rows[p->count] = row;
         p->builds[p->count++] = NO_ROW;
     }
@@ -341,12 +375,12 @@ static enum status emit_left(struct operator *op, struct worker *w, struct probe
         uint32_t row = rows_at(rows, i);
         bool in = self->kind == JOIN_SEMI ? p->matched[row] : !p->matched[row];
         if (self->kind == JOIN_NULL_AWARE_ANTI && self->row_count) in = in && !self->has_null_key && !(self->key_count && keys->has_null[i]);
-        if (in) selection[n++] = (uint16_t)row;
+        if (in && !p->dead[row]) selection[n++] = (uint16_t)row;
     }
     out->selection = selection;
     out->selected_count = n;
     operator_count(op, w, FATE_PASSED, n);
-    operator_count(op, w, FATE_FILTERED, rows->count - n);
+    operator_count(op, w, FATE_FILTERED, rows->count - n - p->dead_count);
     enum status status = operator_emit(op, w, out);
     batch_unref(out);
     return status;
@@ -357,11 +391,11 @@ static enum status probe_batch(struct operator *op, struct worker *w, struct bat
     struct arena a;
     arena_init(&a, op->execution->memory);
     struct probe p = {.in = b, .rows = arena_alloc_array(&a, BATCH_ROWS, sizeof(uint32_t)), .builds = arena_alloc_array(&a, BATCH_ROWS, sizeof(uint32_t)),
-                      .matched = arena_alloc_zeroed(&a, b->row_count + 1)};
+                      .matched = arena_alloc_zeroed(&a, b->row_count + 1), .dead = arena_alloc_zeroed(&a, b->row_count + 1)};
     struct column *columns = arena_alloc_array(&a, self->key_count + 1, sizeof *columns);
     struct rows rows = batch_rows(b), kept = rows;
     struct key_batch keys = {0};
-    enum status status = p.rows && p.builds && p.matched && columns ? STATUS_OK : worker_no_memory(w);
+    enum status status = p.rows && p.builds && p.matched && p.dead && columns ? STATUS_OK : worker_no_memory(w);
     if (status == STATUS_OK && self->key_count) {
         status = worker_run(w, self->probe_keys, b, &a, columns);
         if (status == STATUS_OK) status = worker_drop_failed(w, op, b, &rows, &a, &kept);
@@ -369,7 +403,7 @@ static enum status probe_batch(struct operator *op, struct worker *w, struct bat
     }
     if (status == STATUS_OK) status = probe_rows(op, w, &p, &kept, &keys);
     if (status == STATUS_OK && only_left(self)) status = emit_left(op, w, &p, &kept, &keys);
-    else if (status == STATUS_OK) operator_count(op, w, FATE_ABSORBED, kept.count);
+    else if (status == STATUS_OK) operator_count(op, w, FATE_ABSORBED, kept.count - p.dead_count);
     if (status == STATUS_OK && keeps_probe(self)) status = emit_unmatched(op, w, &p, &kept);
     arena_release(&a);
     return status;

@@ -128,6 +128,8 @@ enum status worker_run(struct worker *w, const struct program *p, const struct b
 // Reports the rows that failed in the last worker_run (dead handler, counters) and takes them from `rows`: *kept is in `arena`.
 enum status worker_drop_failed(struct worker *w, struct operator *op, const struct batch *b, const struct rows *rows, struct arena *arena,
                                struct rows *kept);
+// The first half of it alone: worker->eval.errors are of rows of `b`.
+enum status worker_report_failed(struct worker *w, struct operator *op, const struct batch *b);
 enum status worker_no_memory(struct worker *w);
 enum status worker_fail(struct worker *w, enum status status, const char *condition, const char *message);
 

@@ -62,7 +62,7 @@ enum status worker_run(struct worker *w, const struct program *p, const struct b
     return status == STATUS_OK ? STATUS_OK : worker_fail(w, status, NULL, "an expression could not be evaluated");
 }
 
-static enum status report_failed(struct worker *w, struct operator *op, const struct batch *b) {
+enum status worker_report_failed(struct worker *w, struct operator *op, const struct batch *b) {
     const struct dead_handler *dead = &w->execution->config.dead;
     for (uint32_t i = 0; i < w->eval.error_count; i++) {
         const struct row_error *why = &w->eval.errors[i];
@@ -81,7 +81,7 @@ enum status worker_drop_failed(struct worker *w, struct operator *op, const stru
                                struct rows *kept) {
     *kept = *rows;
     if (!w->eval.error_count) return STATUS_OK;
-    TRY(report_failed(w, op, b));
+    TRY(worker_report_failed(w, op, b));
     uint16_t *indices = arena_alloc(arena, sizeof(uint16_t) * (rows->count + 1));
     if (!indices) return worker_no_memory(w);
     uint32_t count = 0;
