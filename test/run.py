@@ -9,10 +9,13 @@ hour. Prints each group's counts and time, the output of what failed, and last o
 object files: build/ (gcc, release), build/asan (clang: address, undefined, fuzzer hooks), build/tsan (clang), build/clang (release flags).
 """
 import concurrent.futures
+import contextlib
+import difflib
 import glob
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -159,7 +162,42 @@ def group_examples(_tier):
     if not files:
         show("examples", "no example was found")
         total.failed += 1
+    total += all_mistakes_at_once()
+    total += demo_adds_up()
     return total
+
+
+def all_mistakes_at_once():
+    """One mistake of each kind: all are reported in one run, with condition, SQLSTATE, place and hint."""
+    status, text = run([f"{BUILD}/leat", "check", "test/check/wrong.sql"])
+    with open(os.path.join(ROOT, "test/check/wrong.expected"), encoding="utf-8") as f:
+        expected = f.read()
+    if status == 3 and text == expected:
+        return Counts(1, 0)
+    show(f"leat check test/check/wrong.sql: exit {status}, expected 3", "".join(difflib.unified_diff(expected.splitlines(True), text.splitlines(True), "expected", "got")))
+    return Counts(0, 1)
+
+
+def demo_adds_up():
+    """The users example: users = the sum over nationalities, made = users + dead, and a second run adds nothing."""
+    folder = tempfile.mkdtemp(prefix="leat-demo-")
+    try:
+        command = [f"{BUILD}/leat", "run", "examples/users/users.sql", "--data", f"{folder}/data", "--available-now", "--set", "rows=20000", "--set", "rate=0"]
+        for _ in range(2):
+            status, text = run(command)
+            if status:
+                show(" ".join(command) + f": exit {status}", text)
+                return Counts(0, 1)
+        with contextlib.closing(sqlite3.connect(f"{folder}/data/leat.db")) as db:
+            users, total, dead, unbalanced = (db.execute(q).fetchone()[0] for q in (
+                "select count(*) from user_informations", "select sum(users) from users_by_nationality", "select count(*) from leat_dead",
+                "select sum(input - passed - filtered - absorbed - merged - late - dead - null_time) from leat_ledger"))
+        if users == total and users + dead == 20000 and 0 < dead < 200 and unbalanced == 0:
+            return Counts(1, 0)
+        show("examples/users", f"users {users}, sum over nationalities {total}, dead {dead}, unbalanced {unbalanced}")
+        return Counts(0, 1)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def group_asan(_tier):
