@@ -229,6 +229,22 @@ def group_tsan(_tier):
     return total
 
 
+def group_differential(tier):
+    """Random queries and pipelines against SQLite; one seed, or many."""
+    total = build_release("all")
+    for seed in range(1, 41 if tier == "long" else 2):
+        command = [sys.executable, "test/differential/run.py", f"{BUILD}/leat", "--seed", str(seed), "--queries", "300"]
+        status, text = run(command)
+        totals = re.findall(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", text, re.M)
+        counts = Counts(*map(int, totals[-1])) if totals else Counts(0, 1)
+        if status and not counts.failed:
+            counts.failed += 1
+        if counts.failed:
+            show(f"{' '.join(command)}: exit {status}", text, 120)
+        total += counts
+    return total
+
+
 def group_crash(tier):
     total = build_release("all")
     command = [sys.executable, "test/crash/crash.py", "--leat", f"{BUILD}/leat"] + (["--long"] if tier == "long" else [])
@@ -329,7 +345,7 @@ def group_tidy(_tier):
 
 
 GROUPS = {"unit": group_unit, "sql": group_sql, "examples": group_examples, "tidy": group_tidy, "clang": group_clang, "asan": group_asan,
-          "tsan": group_tsan, "crash": group_crash, "fuzz": group_fuzz}
+          "tsan": group_tsan, "differential": group_differential, "crash": group_crash, "fuzz": group_fuzz}
 TIERS = {"check": ["unit", "sql", "examples"], "test": list(GROUPS), "long": list(GROUPS)}
 
 

@@ -40,6 +40,9 @@ struct session {
     uint64_t seed;                    // of the pipeline, for uuid() and rand()
     uint32_t regex_match_limit;       // steps, 0: the library's
     uint32_t json_depth_limit;        // 0: 1000
+    uint64_t row_bytes_limit;         // of one record, 0: 16 MiB; longer ones go to the dead-letter table
+    uint32_t statement_bytes_limit;   // of one SQL statement, 0: the parser's own
+    uint32_t nesting_limit;           // of a SQL expression, 0: the parser's own
     bool map_keys_last_win;           // spark.sql.mapKeyDedupPolicy = LAST_WIN; otherwise a duplicate key is an error
 };
 

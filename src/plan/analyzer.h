@@ -36,3 +36,5 @@ enum status analyze_statement(const struct analysis *a, struct pipeline **scope,
 // assignment; missing ones are NULL. *root gives rows of the target's schema.
 enum status analyze_insert(const struct analysis *a, struct pipeline *scope, const struct ustatement *s, const struct dataset *target,
                            struct plan_node **root) WARN_UNUSED;
+// Is there a setting of this name (leat.*, or one of Spark's that leat honours)? *nearest: the one that may have been meant, or NULL.
+bool setting_is_known(const char *key, const char **nearest);

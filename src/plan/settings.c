@@ -8,20 +8,17 @@ static const struct option setting_options[] = {
     {"leat.trigger", OPTION_DURATION, NULL, false, false, NULL, "Time between the starts of two epochs; none: at once"},
     {"leat.epoch.maxBytes", OPTION_SIZE, "64MB", false, false, NULL, "Most bytes of one epoch"},
     {"leat.epoch.maxRows", OPTION_INT, NULL, false, false, NULL, "Most rows of one epoch"},
-    {"leat.memory", OPTION_SIZE, "1GB", false, false, NULL, "Most bytes of state and batches"},
+    {"leat.memory", OPTION_SIZE, NULL, false, false, NULL, "Most bytes of state; none: half of the machine's memory"},
     {"leat.retry.timeout", OPTION_DURATION, NULL, false, false, NULL, "How long an unreachable system is waited for; none: for as long as it takes"},
     {"leat.threads", OPTION_INT, NULL, false, false, NULL, "Worker threads; none: one a core"},
     {"leat.regex.matchLimit", OPTION_INT, NULL, false, false, NULL, "Steps a regular expression may take on one text"},
     {"leat.json.maxDepth", OPTION_INT, "1000", false, false, NULL, "Deepest nesting of a JSON document"},
+    {"leat.seed", OPTION_INT, NULL, false, false, NULL, "Seed of a new pipeline: uuid() and rand() depend on it; none: a random one"},
     {"leat.maxRowBytes", OPTION_SIZE, "16MB", false, false, NULL, "Longest record; longer ones go to the dead-letter table"},
     {"leat.maxStatementBytes", OPTION_SIZE, "1MB", false, false, NULL, "Longest SQL statement"},
     {"leat.maxNesting", OPTION_INT, "200", false, false, NULL, "Deepest nesting of an expression"},
-    {"leat.idPrefix", OPTION_STRING, "leat", false, false, NULL, "First part of the names under which this pipeline is known to other systems"},
     {"leat.dead.retention", OPTION_DURATION, "30 days", false, false, NULL, "How long dead letters are kept"},
     {"leat.dead.maxBytes", OPTION_SIZE, "1GB", false, false, NULL, "Most bytes of dead letters, oldest first to go"},
-    {"leat.watermark.idle", OPTION_DURATION, "30 seconds", false, false, NULL, "A partition silent for so long does not hold the watermark back"},
-    {"leat.watermark.maxAhead", OPTION_DURATION, "1 day", false, false, NULL, "A row further ahead of the clock does not move the watermark"},
-    {"leat.watermark.policy", OPTION_ENUM, "min", false, false, "min|global", "Minimum over partitions, or Spark's maximum over all"},
     {"spark.sql.session.timeZone", OPTION_STRING, "UTC", false, false, NULL, "Time zone in which timestamps are read and shown"},
     {"spark.sql.ansi.enabled", OPTION_BOOLEAN, "true", false, false, NULL, "Must be true: leat follows Spark 4's ANSI mode"},
     {"spark.sql.mapKeyDedupPolicy", OPTION_ENUM, "EXCEPTION", false, false, "EXCEPTION|LAST_WIN", "Equal keys in a new map: an error, or the last one stays"},
@@ -61,6 +58,14 @@ static bool is_known(const char *key) {
     for (const struct option *o = setting_options; o->name; o++)
         if (equal_ignoring_case(o->name, key)) return true;
     return false;
+}
+
+bool setting_is_known(const char *key, const char **nearest) {
+    const char *names[sizeof setting_options / sizeof *setting_options];
+    size_t count = 0;
+    for (const struct option *o = setting_options; o->name; o++) names[count++] = o->name;
+    *nearest = suggest(key, names, count);
+    return is_known(key);
 }
 
 // `SET k = 'v'`: one pair of quotes is stripped.

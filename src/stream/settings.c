@@ -17,9 +17,28 @@ static enum status bad_setting(struct error *e, const char *name, const char *va
     return STATUS_INVALID_ARGUMENT;
 }
 
+// SET k = 'v' may come with its quotes.
+static const char *unquoted(const char *value, char room[256]) {
+    size_t n = strlen(value);
+    bool quoted = n >= 2 && n < 256 && (*value == '\'' || *value == '"') && value[n - 1] == *value;
+    if (!quoted) return value;
+    memcpy(room, value + 1, n - 2);
+    room[n - 2] = 0;
+    return room;
+}
+
+static enum status check_given(const char *key, struct error *e) {
+    const char *nearest;
+    if (strncasecmp(key, "leat.", 5) != 0 || setting_is_known(key, &nearest)) return STATUS_OK;
+    error_set(e, STATUS_INVALID_ARGUMENT, "LEAT_UNKNOWN_OPTION", "there is no setting `%s`", key);
+    if (nearest) error_set_hint(e, "did you mean `%s`?", nearest);
+    return STATUS_INVALID_ARGUMENT;
+}
+
 static enum status apply_one(struct session *session, const char *key, const char *value, struct error *e) {
-    char *end;
+    char *end, room[256];
     if (!value) return STATUS_OK;
+    value = unquoted(value, room);
     if (strcasecmp(key, "spark.sql.session.timeZone") == 0) {
         const struct timezone *zone = timezone_find(session->zones, value, strlen(value));
         if (!zone) {
@@ -32,6 +51,15 @@ static enum status apply_one(struct session *session, const char *key, const cha
         unsigned long n = strtoul(value, &end, 10);
         if (*end || n > UINT32_MAX) return bad_setting(e, key, value, "a number of steps");
         session->regex_match_limit = (uint32_t)n;
+    } else if (strcasecmp(key, "leat.maxRowBytes") == 0 || strcasecmp(key, "leat.maxStatementBytes") == 0) {
+        int64_t n;
+        if (!parse_size(value, &n) || n <= 0 || n > INT64_C(1) << 30) return bad_setting(e, key, value, "a size from 1 byte to 1 GiB");
+        if (strcasecmp(key, "leat.maxRowBytes") == 0) session->row_bytes_limit = (uint64_t)n;
+        else session->statement_bytes_limit = (uint32_t)n;
+    } else if (strcasecmp(key, "leat.maxNesting") == 0) {
+        unsigned long n = strtoul(value, &end, 10);
+        if (*end || !n || n > 10000) return bad_setting(e, key, value, "a depth from 1 to 10000");
+        session->nesting_limit = (uint32_t)n;
     } else if (strcasecmp(key, "leat.json.maxDepth") == 0) {
         unsigned long n = strtoul(value, &end, 10);
         if (*end || !n || n > 100000) return bad_setting(e, key, value, "a depth from 1 to 100000");
@@ -48,13 +76,17 @@ enum status settings_apply_session(struct session *session, struct ustatement *c
     for (uint32_t i = 0; i < count; i++) {
         if (statements[i]->kind == USTATEMENT_SET && statements[i]->key) TRY(apply_one(session, statements[i]->key, statements[i]->value, e));
     }
-    for (uint32_t i = 0; i < given_count; i++) TRY(apply_one(session, given[i].key, given[i].value, e));
+    for (uint32_t i = 0; i < given_count; i++) {
+        TRY(check_given(given[i].key, e));
+        TRY(apply_one(session, given[i].key, given[i].value, e));
+    }
     return STATUS_OK;
 }
 
 enum status settings_parse(struct arena *a, struct session *session, const char *text, size_t size_bytes, const struct setting *given, uint32_t given_count,
                            struct diagnostics *d, struct ustatement ***out, uint32_t *count, struct error *e) {
-    struct parse_limits limits = {.zone = session->zone};
+    TRY(settings_apply_session(session, NULL, 0, given, given_count, e));
+    struct parse_limits limits = {.zone = session->zone, .statement_bytes = session->statement_bytes_limit, .nesting = session->nesting_limit};
     enum status status = sql_parse(a, text, size_bytes, &limits, d, out, count);
     if (status != STATUS_OK && status != STATUS_INVALID_QUERY) return error_no_memory(e);
     TRY(settings_apply_session(session, *out, *count, given, given_count, e));

@@ -230,7 +230,7 @@ static void test_numbers_round_trip(void **state) {
             while (n && digits[k][n - 1] == '0') n--;
             digits[k][n] = '\0';
         }
-        assert_in_range(strlen(digits[0]), strlen(digits[1]), strlen(digits[1]) + 3);  // Java's are not always the fewest
+        assert_in_range(strlen(digits[0]), strlen(digits[1]), 18);  // Java 17's are not always the fewest, but read back the same
         float small;
         uint32_t small_bits = (uint32_t)random_next(&r);
         memcpy(&small, &small_bits, sizeof small);

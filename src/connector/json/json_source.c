@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 enum { SPLIT_BYTES = 1 << 20, PADDING_BYTES = 64, LATEST_WAIT_US = 10000000, GUESSED_ROW_BYTES = 512, GUESSED_LINE_BYTES = 256, LATEST_FILES = 1000 };
-static const int64_t line_limit_bytes = INT64_C(64) << 20;
+enum { DEAD_RAW_BYTES = 65536 };  // of a line that is too long, what is kept of it
+static const uint64_t line_limit_bytes = UINT64_C(16) << 20;
 
 static const struct option json_options_table[] = {
     {"path", OPTION_PATH, NULL, true, false, NULL, "a file or folder of JSON lines"},
@@ -265,6 +266,11 @@ struct split_read {
     const struct dead_row_sink *dead;
 };
 
+static uint64_t line_limit(const struct split_read *r) {
+    uint64_t given = r->source->source.request.session->row_bytes_limit;
+    return given ? given : line_limit_bytes;
+}
+
 // The split's lines: text from the first line that begins in it to the end of the last one that does.
 static enum status load_text(struct split_read *r, size_t *begin, size_t *end, struct error *e) {
     const struct range *g = &r->split->range;
@@ -283,7 +289,7 @@ static enum status load_text(struct split_read *r, size_t *begin, size_t *end, s
     int64_t part = 4096;
     for (; g->end < r->split->whole_end && r->text->data[*end - 1] != '\n'; part = 65536) {  // the last line goes on in the next split
         int64_t at = r->text_begin + (int64_t)r->text->size_bytes, left = r->split->whole_end - at;
-        if (left <= 0 || (int64_t)r->text->size_bytes > line_limit_bytes) break;
+        if (left <= 0 || r->text->size_bytes > SPLIT_BYTES + line_limit(r)) break;  // too long a line is cut off here
         struct buffer more;
         buffer_init(&more, r->source->source.request.memory);
         enum status status = read_range(path, at, left < part ? (size_t)left : (size_t)part, &more, e);
@@ -327,6 +333,13 @@ static enum status begin_rows(struct split_read *r, uint32_t capacity, struct ro
 static enum status put_dead(struct split_read *r, const struct rows_read *rows, uint32_t row, const char *condition, const char *message) {
     struct dead_row dead = {.source = r->source->source.request.source_index, .partition = r->split->range.partition, .partition_name = r->split->range.name,
                             .offset = rows->batch->origin.first_offset + rows->deltas[row], .condition = condition, .message = message, .raw = rows->raw[row]};
+    return r->dead && r->dead->put ? r->dead->put(r->dead->context, &dead) : STATUS_OK;
+}
+
+static enum status put_too_long(struct split_read *r, const char *line, size_t length, int64_t offset) {
+    struct dead_row dead = {.source = r->source->source.request.source_index, .partition = r->split->range.partition, .partition_name = r->split->range.name,
+                            .offset = offset, .condition = "LEAT_ROW_TOO_BIG", .message = "the line is longer than leat.maxRowBytes; its beginning is kept",
+                            .raw = string_view_of(line, length < DEAD_RAW_BYTES ? length : DEAD_RAW_BYTES)};
     return r->dead && r->dead->put ? r->dead->put(r->dead->context, &dead) : STATUS_OK;
 }
 
@@ -387,6 +400,11 @@ static enum status read_lines(struct split_read *r, struct rows_read *rows, size
     while (rows->count < rows->capacity && (line = next_line(r, &next, end, &length, &offset)) && *line != '[') {
         uint32_t added = 0;
         enum json_outcome outcome;
+        if (length > line_limit(r)) {
+            TRY(put_too_long(r, line, length, offset));
+            *at = next;
+            continue;
+        }
         if (json_rows_add(r->reader, line, length, &added, &outcome) != STATUS_OK) return error_no_memory(e);
         *at = next;
         if (!added) continue;  // nothing but a comment
