@@ -7,6 +7,7 @@
 //
 // Rows wait by reference until finish and leave in their own batches, narrowed: origin and raw bytes go along. One partition. Whether a key
 // had a live row in an earlier epoch is not known here.
+#include "column/value.h"
 #include "exec/row_store.h"
 #include "exec/state_table.h"
 #include <stdlib.h>
@@ -154,6 +155,23 @@ static void cancel_run(struct waiting_row *list, const struct image *images, uin
     }
 }
 
+static bool same_values(const struct batch *a, uint32_t a_row, const struct batch *b, uint32_t b_row) {
+    for (uint32_t c = 0; c < a->column_count; c++) {
+        if (!value_equal(&a->columns[c], a_row, &b->columns[c], b_row)) return false;
+    }
+    return true;
+}
+
+// The usual case, a group that changed: one −1 and one +1. Equal rows cancel; else the +1 is the upsert. False: it is another case.
+static bool settle_pair(struct consolidate_self *self, struct waiting_row *list, const struct waiting_key *key) {
+    if (key->count != 2) return false;
+    struct waiting_row *x = &list[key->first - 1], *y = &list[key->last - 1];
+    if (x->weight + y->weight != 0) return false;
+    const struct batch *a = row_store_at(&self->rows, x->row.batch)->batch, *b = row_store_at(&self->rows, y->row.batch)->batch;
+    if (!same_values(a, x->row.row, b, y->row.row)) (x->weight > 0 ? x : y)->verdict = VERDICT_EMIT;
+    return true;
+}
+
 static enum status settle_retracting(struct consolidate_self *self, struct waiting_row *list, const struct waiting_key *key, struct arena *a,
                                      struct buffer *bytes) {
     struct image *images = arena_alloc_array(a, key->count, sizeof *images);
@@ -194,6 +212,7 @@ static enum status settle(struct consolidate_self *self, struct hash_table *tabl
             list[key->last - 1].verdict = VERDICT_EMIT;
             continue;
         }
+        if (settle_pair(self, list, key)) continue;
         status = settle_retracting(self, list, key, a, &bytes);
         arena_reset(a);
     }
