@@ -9,6 +9,7 @@ leat_dead too but for epoch and at. Each test asserts that what it is about happ
 seed is printed. Closes with `N passed, N failed, N skipped`.
 """
 import argparse
+import contextlib
 import os
 import random
 import re
@@ -517,6 +518,33 @@ class Suite:
         found = p.read(p.stores()[0], "SELECT nationality, oldest FROM by_nationality ORDER BY 1")
         expect(found == born and born, f"{found[:3]}, not {born[:3]}")
         return "refused with the flow's name; --full-refresh builds it anew"
+
+    def test_file_changed(self):
+        """A file that an open epoch has begun to read must be what it was; appended lines are no change."""
+        p = self.pipeline(1)
+        events = os.path.join(p.folder, "events.jsonl")
+        rows = [f'{{"id":{i},"name":"n{i}"}}\n' for i in range(5000)]
+        with open(p.file, "w", encoding="utf-8") as f:
+            f.write("CREATE TABLE events (id INT, name STRING) USING json OPTIONS (path 'events.jsonl');\n"
+                    "CREATE STREAMING TABLE kept AS SELECT id, name FROM STREAM events;\n")
+
+        def write(lines):
+            with open(events, "w", encoding="utf-8") as f:
+                f.writelines(lines)
+
+        write(rows)
+        code, text = p.run(failpoint="epoch.run=kill:1")
+        expect(code == -signal.SIGKILL, f"exit {code}\n{text}")
+        for changed in ([rows[0].replace("n0", "m0")] + rows[1:], rows[:100]):
+            write(changed)
+            code, text = p.run()
+            expect(code == EXIT_FIT and "events.jsonl" in text, f"exit {code}\n{text}")
+        write(rows + ['{"id":5000,"name":"n5000"}\n'])
+        p.run_to_end()
+        with contextlib.closing(sqlite3.connect(os.path.join(p.data, "leat.db"))) as db:
+            found = db.execute("SELECT count(*), count(DISTINCT id), sum(name = 'n' || id) FROM kept").fetchone()
+        expect(found == (5001, 5001, 5001), f"{found}")
+        return "refused while an epoch is open; appended lines are read"
 
     def test_look_changed(self):
         wanted, _ = self.reference(10000)

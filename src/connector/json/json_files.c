@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // json_files.c: see json_files.h.
 #include "connector/json/json_files.h"
+#include "base/checksum.h"
 #include "json/json.h"
 #include <dirent.h>
 #include <errno.h>
@@ -12,12 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SCAN_BYTES = 65536 };
+enum { SCAN_BYTES = 65536, STAMP_BYTES = 1024 };
 static const int64_t tail_limit_bytes = INT64_C(1) << 20;
 
 static struct json_file file_of(const char *path, const struct stat *st) {
-    return (struct json_file){.path = path, .size_bytes = st->st_size, .modified_us = (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000,
-                              .identity = (int64_t)((uint64_t)st->st_ino * 31 + (uint64_t)st->st_dev)};
+    return (struct json_file){.path = path, .size_bytes = st->st_size, .modified_us = (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000};
 }
 
 static int compare_files(const void *a, const void *b) {
@@ -157,6 +157,30 @@ enum status json_files_line_end(const struct json_file *f, int64_t begin, int64_
     if (status == STATUS_OK) status = find_line_end(fd, f, begin, limit_bytes, take_tail, memory, part, end, e);
     if (fd >= 0) close(fd);
     memory_free(memory, part, SCAN_BYTES);
+    return status;
+}
+
+static enum status stamp_part(int fd, const char *path, int64_t at, int64_t end, uint64_t *hash, struct error *e) {
+    char part[STAMP_BYTES];
+    size_t size_bytes = end - at < STAMP_BYTES ? (size_t)(end - at) : STAMP_BYTES, got;
+    TRY(read_part(fd, path, part, size_bytes, at, &got, e));
+    if (got < size_bytes) {
+        error_set(e, STATUS_CONFLICT, "LEAT_FILE_SHRANK", "`%s` has become shorter than what an epoch has begun to read", path);
+        error_set_hint(e, "put the file back as it was, or build the tables anew with --full-refresh-all");
+        return STATUS_CONFLICT;
+    }
+    *hash = checksum64(part, size_bytes, *hash);
+    return STATUS_OK;
+}
+
+enum status json_files_stamp(const char *path, int64_t begin, int64_t end, int64_t *stamp, struct error *e) {
+    uint64_t hash = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return error_set_errno(e, errno, "cannot open `%s`", path);
+    enum status status = stamp_part(fd, path, 0, end, &hash, e);
+    if (status == STATUS_OK) status = stamp_part(fd, path, end - begin > STAMP_BYTES ? end - STAMP_BYTES : begin, end, &hash, e);
+    close(fd);
+    *stamp = (int64_t)(hash >> 1);
     return status;
 }
 

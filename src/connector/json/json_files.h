@@ -11,7 +11,6 @@ struct json_file {
     const char *path;
     int64_t size_bytes;
     int64_t modified_us;
-    int64_t identity;            // of the inode: a file put in another's place is another
 };
 struct json_files {
     struct json_file *items;     // arena
@@ -24,6 +23,10 @@ enum status json_files_list(struct arena *a, const char *path, struct json_files
 // Where a range that begins at `begin` may end: after the last line that is complete within `limit_bytes` (or the first one that is longer).
 // take_tail: a last line without its end counts if it is a whole document. *end = begin: nothing yet.
 enum status json_files_line_end(const struct json_file *f, int64_t begin, int64_t limit_bytes, bool take_tail, struct memory *memory, int64_t *end, struct error *e) WARN_UNUSED;
+
+// Tells whether a range of a file still means the same: a hash of the file's first kilobyte and of the range's last. Not of the inode: a
+// folder restored from a copy is the same. STATUS_CONFLICT if the file is now shorter than the range.
+enum status json_files_stamp(const char *path, int64_t begin, int64_t end, int64_t *stamp, struct error *e) WARN_UNUSED;
 
 // Wakes the scheduler when something changes at a path (inotify, a thread of its own that sleeps).
 struct json_watch {

@@ -226,7 +226,9 @@ static enum status source_latest(struct source *source, struct arena *a, const s
         if (end == begin) continue;
         more |= end < f->size_bytes && left != INT64_MAX && end - begin > left - SPLIT_BYTES;
         left -= left == INT64_MAX ? 0 : end - begin;
-        out->items[out->count++] = (struct range){.partition = i, .name = f->path, .begin = begin, .end = end, .stamp = f->identity};
+        struct range *g = &out->items[out->count++];
+        *g = (struct range){.partition = i, .name = f->path, .begin = begin, .end = end};
+        if (streaming) TRY(json_files_stamp(f->path, begin, end, &g->stamp, e));
     }
     *exhausted = (!streaming || source->request.available_now) && !more && !out->count;
     *backlog_rows = -1;
@@ -234,9 +236,23 @@ static enum status source_latest(struct source *source, struct arena *a, const s
     return STATUS_OK;
 }
 
+// What an intent says is to be read must still be what it was: an epoch that runs again gives the same rows.
+static enum status check_stamps(const struct source *source, const struct ranges *ranges, struct error *e) {
+    for (uint32_t i = 0; source->request.streaming && i < ranges->count; i++) {
+        const struct range *g = &ranges->items[i];
+        int64_t stamp;
+        TRY(json_files_stamp(g->name, g->begin, g->end, &stamp, e));
+        if (stamp == g->stamp) continue;
+        error_set(e, STATUS_CONFLICT, "FAILED_READ_FILE", "`%s` has changed since the epoch that reads it was begun", g->name);
+        error_set_hint(e, "put the file back as it was, or build the tables anew with --full-refresh-all");
+        return STATUS_CONFLICT;
+    }
+    return STATUS_OK;
+}
+
 static enum status source_splits(struct source *source, struct arena *a, const struct ranges *ranges, struct splits *out, struct error *e) {
-    (void)source;
     uint64_t count = 0;
+    TRY(check_stamps(source, ranges, e));
     for (uint32_t i = 0; i < ranges->count; i++) count += (uint64_t)((ranges->items[i].end - ranges->items[i].begin + SPLIT_BYTES - 1) / SPLIT_BYTES);
     if (count > UINT32_MAX) return error_set(e, STATUS_LIMIT, "LEAT_FILE_TOO_BIG", "more than 4 PB at once");
     *out = (struct splits){.items = arena_alloc_array(a, count, sizeof *out->items)};
