@@ -71,6 +71,9 @@ enum status function_call(struct arena *a, const struct session *session, const 
 enum status function_call_named(struct arena *a, const struct session *session, const char *name, struct expr *const *args, uint32_t arg_count,
                                 struct span span, struct expr **out, struct error *e) WARN_UNUSED;
 
+// Gives a call that draws (uuid, rand) its identity: `place` should not depend on what stands elsewhere in the text. Other calls stay.
+void function_set_place(struct expr *call, uint64_t place);
+
 // Helpers for binders.
 enum status binding_require_count(struct binding *b, uint32_t least, uint32_t most, struct error *e) WARN_UNUSED;  // WRONG_NUM_ARGS.WITHOUT_SUGGESTION
 enum status binding_cast(struct binding *b, uint32_t index, const struct type *to, struct error *e) WARN_UNUSED;   // implicit cast or UNEXPECTED_INPUT_TYPE

@@ -64,10 +64,17 @@ static enum status bind_raise_error(struct binding *b, struct error *e) {
 enum { KEY_WORDS = 6 };
 
 // What tells this call from others of the pipeline: its place in the text, or a seed the user gave.
-static enum status bind_place(struct binding *b, uint64_t salt, struct error *e) {
-    uint64_t *place = arena_alloc(b->arena, sizeof *place);
+struct draw_place {
+    uint64_t key;
+    uint64_t salt;
+    bool by_seed;
+};
+
+static enum status bind_place(struct binding *b, uint64_t salt, bool by_seed, struct error *e) {
+    struct draw_place *place = arena_alloc(b->arena, sizeof *place);
     if (!place) return error_no_memory(e);
-    *place = random_mix(((uint64_t)b->span.begin << 32 | b->span.end) ^ salt);
+    uint64_t where = by_seed ? 0 : (uint64_t)b->span.begin << 32 | b->span.end;
+    *place = (struct draw_place){.key = random_mix(where ^ salt), .salt = salt, .by_seed = by_seed};
     b->data = place;
     b->nullable = false;
     return STATUS_OK;
@@ -76,7 +83,7 @@ static enum status bind_place(struct binding *b, uint64_t salt, struct error *e)
 static void row_key(const struct eval *eval, uint32_t row, uint64_t key[KEY_WORDS]) {
     const struct origin *o = eval->origin;
     key[0] = eval->session ? eval->session->seed : 0;
-    key[1] = *(const uint64_t *)eval->call->data;
+    key[1] = ((const struct draw_place *)eval->call->data)->key;
     key[2] = o ? o->source : ORIGIN_NONE;
     key[3] = o ? o->partition : 0;
     key[4] = o ? (uint64_t)origin_offset(o, row) : row;
@@ -108,7 +115,7 @@ static void kernel_uuid(const struct column *const *args, struct column *out, co
 static enum status bind_uuid(struct binding *b, struct error *e) {
     TRY(binding_require_count(b, 0, 0, e));
     b->result = &type_string;
-    return bind_place(b, 1, e);
+    return bind_place(b, 1, false, e);
 }
 
 static double uniform(uint64_t bits) { return (double)(bits >> 11) * 0x1p-53; }
@@ -138,17 +145,20 @@ static enum status bind_random(struct binding *b, struct error *e) {
     TRY(binding_signature(b, "(INTEGRAL?) -> DOUBLE", e));
     if (b->arg_count == 1) TRY(binding_cast(b, 0, &type_bigint, e));
     uint64_t salt = 2;
-    struct span span = b->span;
     if (b->arg_count == 1) {
         const struct column *seed;
         TRY(binding_constant(b, 0, &seed, e));
         salt = random_mix(seed ? (uint64_t)column_int64(seed, 0) : 0);
-        b->span = (struct span){0, 0};
     }
     b->result = &type_double;
-    enum status status = bind_place(b, salt, e);
-    b->span = span;
-    return status;
+    return bind_place(b, salt, b->arg_count == 1, e);
+}
+
+void function_set_place(struct expr *call, uint64_t place) {
+    if (call->kind != EXPR_CALL) return;
+    kernel k = call->call.kernel;
+    struct draw_place *p = call->call.data;
+    if ((k == kernel_uuid || k == kernel_rand || k == kernel_randn) && !p->by_seed) p->key = random_mix(place ^ p->salt);
 }
 
 // --- clock and session ---

@@ -169,13 +169,16 @@ static enum status resolve_flow(struct resolver *r, struct flow_state *state) {
     enum read_mode mode = r->mode;
     const struct dataset *target = r->target;
     struct cte *ctes = r->ctes;
+    const struct ustatement *reader = r->statement;
     r->target = state->flow->target;
+    r->statement = state->statement;
     r->ctes = NULL;
     enum status s = choose_mode(r, state);
     if (s == STATUS_OK) s = resolve_query(r, state->statement->query, NULL, &state->relation);
     if (s == STATUS_OK) s = fit_target(r, state);
     r->mode = mode;
     r->target = target;
+    r->statement = reader;
     r->ctes = ctes;
     state->phase = s == STATUS_OK ? PHASE_DONE : PHASE_FAILED;
     if (s == STATUS_OK) state->flow->root = state->relation.node;

@@ -3,6 +3,7 @@
 // choose types and casts. What is syntax rather than a function (CASE, lambdas, struct(), window()) is in resolve_special.c.
 //
 // Every function gives the expression and Spark's name of it as a column, which is part of the language: a name is an output.
+#include "base/checksum.h"
 #include "column/datetime.h"
 #include "expr/coerce.h"
 #include "plan/resolver.h"
@@ -223,6 +224,12 @@ static void hint_of_call(const struct function *f, const char *name, struct erro
     else if (f->signature && *f->signature == '(') error_set_hint(e, "it is called as %s%s", name, f->signature);
 }
 
+// Where a call stands in its own statement: what is written before that one, comments included, does not matter.
+static uint64_t place_in_statement(const struct ustatement *s, struct span span) {
+    const char *name = s->name.part_count ? s->name.parts[s->name.part_count - 1] : "";
+    return checksum64(name, strlen(name), span.begin - s->span.begin);
+}
+
 static enum status resolve_call(struct expr_context *c, const struct uexpr *u, struct expr **out, const char **name) {
     struct resolver *r = c->resolver;
     const char *function = u->name.parts[u->name.part_count - 1];
@@ -252,6 +259,7 @@ static enum status resolve_call(struct expr_context *c, const struct uexpr *u, s
         enum status s = function_call(r->arena, r->analysis->session, found, function, g.exprs, g.count, u->span, out, &e);
         if (s != STATUS_OK && !*e.hint) hint_of_call(found, function, &e);
         if (s != STATUS_OK) return complain_error(r, &e, u->span);
+        if (r->statement) function_set_place(*out, place_in_statement(r->statement, u->span));
     }
     *name = name_of_call(r, u, g.names, g.count, g.exprs);
     return *name ? STATUS_OK : STATUS_NO_MEMORY;

@@ -237,10 +237,11 @@ static enum status resolve_view(struct resolver *r, const struct urelation *u, s
     if (state->phase[mode] == PHASE_RESOLVING) return complain_cycle(r, u->name.span, d);
     if (state->phase[mode] == PHASE_NEW) {
         struct cte *ctes = r->ctes;
+        const struct ustatement *reader = r->statement, *s = d->statement;
         r->ctes = NULL;
         r->mode = mode;
+        r->statement = s;
         state->phase[mode] = PHASE_RESOLVING;
-        const struct ustatement *s = d->statement;
         struct relation relation;
         enum status status = resolve_query(r, s->query, NULL, &relation);
         if (status == STATUS_OK && s->column_count) {
@@ -250,6 +251,7 @@ static enum status resolve_view(struct resolver *r, const struct urelation *u, s
         }
         r->ctes = ctes;
         r->mode = saved;
+        r->statement = reader;
         state->phase[mode] = status == STATUS_OK ? PHASE_DONE : PHASE_FAILED;
         TRY(status);
         state->cached[mode] = relation;

@@ -81,6 +81,7 @@ struct resolver {
     uint32_t pushes;                    // filters moved so far: a limit on plans that are small as a graph and huge as a tree
     bool in_pipeline;                   // a file of flows: streaming is allowed
     const struct dataset *target;       // whose query is being resolved; NULL: a plain query
+    const struct ustatement *statement; // the CREATE whose text is being resolved; NULL: a plain query
 };
 
 struct lambda_scope {
