@@ -85,6 +85,8 @@ enum status execution_log_changes(struct execution *x, struct buffer *out, struc
 enum status execution_apply_changes(struct execution *x, struct reader *in, struct error *e) WARN_UNUSED;
 enum status execution_snapshot(struct execution *x, struct buffer *out, struct error *e) WARN_UNUSED;
 enum status execution_restore(struct execution *x, struct reader *in, struct error *e) WARN_UNUSED;   // sections of unknown flows are skipped
+// Loads what joins read whole (static sides), unless it is loaded. *digest: of those rows, in plan order; 0: there are none.
+enum status execution_load_static(struct execution *x, uint64_t *digest, struct error *e) WARN_UNUSED;
 void execution_ignore_saved(struct execution *x, const char *flow_name);           // restore and apply_changes pass its sections over
 void execution_drop_flow_state(struct execution *x, const char *flow_name);        // --full-refresh
 size_t execution_state_bytes(const struct execution *x, const char *flow_name, uint64_t *key_count);  // NULL: all flows

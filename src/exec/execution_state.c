@@ -82,6 +82,14 @@ enum status execution_apply_changes(struct execution *x, struct reader *in, stru
 enum status execution_snapshot(struct execution *x, struct buffer *out, struct error *e) { return write_sections(x, WRITE_SNAPSHOT, out, e); }
 enum status execution_restore(struct execution *x, struct reader *in, struct error *e) { return read_sections(x, WRITE_SNAPSHOT, in, e); }
 
+enum status execution_load_static(struct execution *x, uint64_t *digest, struct error *e) {
+    *digest = 0;
+    for (uint32_t i = 0; i < x->operator_count; i++) {
+        if (x->operators[i].class->load) TRY(x->operators[i].class->load(&x->operators[i], digest, e));
+    }
+    return STATUS_OK;
+}
+
 void execution_ignore_saved(struct execution *x, const char *flow_name) {
     for (uint32_t i = 0; i < x->operator_count; i++) {
         if (strcmp(x->operators[i].flow_name, flow_name) == 0) x->operators[i].ignores_saved = true;

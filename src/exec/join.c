@@ -7,6 +7,8 @@
 // In batch the right side is built. Probe rows that come before (both sides from one scan) wait, and finish takes them. In a stream one side
 // is static: it is loaded when the first epoch begins, by a query of its own. Keys with a NULL match nothing; a join without keys
 // tries every build row. Unmatched build rows (RIGHT, FULL) come out in finish.
+#include "column/value.h"
+#include "base/checksum.h"
 #include "exec/expand.h"
 #include "exec/row_store.h"
 #include "exec/state_table.h"
@@ -190,6 +192,23 @@ static enum status load_static(struct operator *op, struct error *e) {
     if (status != STATUS_OK) return status == STATUS_NO_MEMORY ? error_no_memory(e) : error_set(e, status, NULL, "the table of a join is too large");
     self->loaded = true;
     return STATUS_OK;
+}
+
+static enum status join_load(struct operator *op, uint64_t *digest, struct error *e) {
+    struct join_self *self = op->self;
+    struct buffer bytes;
+    if (!self->is_static) return STATUS_OK;
+    if (!self->loaded) TRY(load_static(op, e));
+    buffer_init(&bytes, op->execution->memory);
+    enum status status = STATUS_OK;
+    *digest = checksum64(&self->row_count, sizeof self->row_count, *digest + 1);
+    for (uint32_t row = 0; row < self->row_count && status == STATUS_OK; row++) {
+        buffer_clear(&bytes);
+        for (uint32_t c = 0; c < op->node->inputs[self->build_input]->attribute_count && status == STATUS_OK; c++) status = value_write(&self->columns[c], row, &bytes);
+        if (status == STATUS_OK) *digest = checksum64(bytes.data, bytes.size_bytes, *digest);
+    }
+    buffer_release(&bytes);
+    return status == STATUS_OK ? STATUS_OK : error_no_memory(e);
 }
 
 static enum status join_begin(struct operator *op, struct error *e) {
@@ -481,6 +500,6 @@ static size_t join_bytes(const struct operator *op, uint64_t *key_count) {
 }
 
 const struct operator_class join_class = {
-    .name = "Join", .partition_count = 1, .open = join_open, .begin = join_begin, .push = join_push, .build = join_build, .prepare = join_prepare,
+    .name = "Join", .partition_count = 1, .open = join_open, .begin = join_begin, .load = join_load, .push = join_push, .build = join_build, .prepare = join_prepare,
     .finish = join_finish, .rollback = join_rollback, .bytes = join_bytes, .close = join_close,
 };

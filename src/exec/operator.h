@@ -39,6 +39,7 @@ struct operator_class {
     uint32_t partition_count;            // of finish: 1 or KEY_PARTITIONS
     enum status (*open)(struct operator *op, struct error *e);
     enum status (*begin)(struct operator *op, struct error *e);                          // of an epoch; NULL: nothing
+    enum status (*load)(struct operator *op, uint64_t *digest, struct error *e);         // static input, once; mixes its rows in; NULL: none
     enum status (*push)(struct operator *op, struct worker *w, uint32_t input_index, struct batch *b);
     enum status (*prepare)(struct operator *op, struct error *e);                        // before fold and before finish, one thread; NULL
     enum status (*fold)(struct operator *op, struct worker *w, uint32_t key_partition);  // end of a round; NULL

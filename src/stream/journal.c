@@ -84,7 +84,7 @@ struct scan {
 static bool later_write(const uint8_t *bytes, size_t size_bytes, size_t at) {
     for (size_t i = at + 1; i + RECORD_HEADER_BYTES <= size_bytes; i++) {
         const uint8_t *p = bytes + i;
-        if (p[0] >= RECORD_START && p[0] <= RECORD_LINK && p[1] == 1 && !p[2] && !p[3] && get32(p + 8) == header_check(p, i)) return true;
+        if (p[0] >= RECORD_START && p[0] <= RECORD_LAST && p[1] == 1 && !p[2] && !p[3] && get32(p + 8) == header_check(p, i)) return true;
     }
     return false;
 }

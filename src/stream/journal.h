@@ -30,6 +30,8 @@ enum record_kind {
     RECORD_REFRESH = 6,   // a flow starts anew: state dropped, positions forgotten
     RECORD_SNAPSHOT = 7,  // the only record of a snapshot file
     RECORD_LINK = 8,      // the journal's own: not replayed
+    RECORD_STATIC = 9,    // digest of the tables that joins read whole
+    RECORD_LAST = RECORD_STATIC,
 };
 
 struct journal {

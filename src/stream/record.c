@@ -274,6 +274,11 @@ enum status encode_commit(struct buffer *out, uint64_t epoch, const char *const 
     return STATUS_OK;
 }
 
+enum status encode_static(struct buffer *out, uint64_t digest) {
+    buffer_clear(out);
+    return write_fixed64(out, digest);
+}
+
 enum status encode_refresh(struct buffer *out, const char *flow) {
     buffer_clear(out);
     return write_string(out, flow);
@@ -301,6 +306,7 @@ enum status encode_snapshot(struct buffer *out, const struct durable *d, const s
     TRY(write_varint(out, d->incarnation));
     TRY(write_varint(out, d->last_epoch));
     TRY(write_fixed64(out, d->seed));
+    TRY(write_fixed64(out, d->static_digest));
     TRY(write_signed(out, d->last_clock_us));
     TRY(write_string(out, d->text ? d->text : ""));
     TRY(write_varint(out, d->flows.count));
@@ -484,6 +490,7 @@ static enum status replay_snapshot(struct durable *d, struct reader *r, struct e
     d->incarnation = read_varint(r);
     d->last_epoch = read_varint(r);
     d->seed = read_fixed64(r);
+    d->static_digest = read_fixed64(r);
     d->last_clock_us = read_signed(r);
     TRY(set_text(d, r, e));
     size_t flows = read_count(r);
@@ -519,6 +526,9 @@ enum status durable_replay(void *context, enum record_kind kind, const uint8_t *
     case RECORD_COMMIT: return replay_commit(d, &r, e);
     case RECORD_REFRESH: return replay_refresh(d, &r, e);
     case RECORD_SNAPSHOT: return replay_snapshot(d, &r, e);
+    case RECORD_STATIC:
+        d->static_digest = read_fixed64(&r);
+        return r.failed ? unreadable(e, "static") : STATUS_OK;
     case RECORD_LINK: break;  // journal.c keeps it for itself
     }
     return error_set(e, STATUS_CORRUPT, "LEAT_LOG_CORRUPT", "the log has a record of an unknown kind %d", (int)kind);

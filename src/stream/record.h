@@ -6,6 +6,7 @@
 //     INTENT   epoch, attempt, clock µs, active flow names, input*: source name, range*: partition, name, begin, end, stamp
 //     COMMIT   epoch, identities of the stores that have it, flows whose target was emptied (their refresh is done)
 //     REFRESH  flow name; an intent that is open is given up (--full-refresh-all; else there is none)
+//     STATIC   digest of the tables that joins read whole: an epoch that runs again must meet the same ones
 //     SNAPSHOT everything below but an open intent, then the execution's state
 //
 // Owns its strings (memory handle "durable"); single-threaded.
@@ -55,6 +56,7 @@ struct durable {
     uint64_t incarnation;
     uint64_t last_epoch;             // highest number ever used
     uint64_t seed;
+    uint64_t static_digest;
     int64_t last_clock_us;
     bool has_intent;                 // an epoch is open
     struct buffer intent_bytes;      // its payload
@@ -86,5 +88,6 @@ enum status encode_intent(struct buffer *out, struct intent *i) WARN_UNUSED;  //
 enum status decode_intent(struct arena *a, const void *bytes, size_t size_bytes, struct intent *out, struct error *e) WARN_UNUSED;
 enum status encode_commit(struct buffer *out, uint64_t epoch, const char *const *stores, uint32_t count, const char *const *refreshed,
                           uint32_t refreshed_count) WARN_UNUSED;
+enum status encode_static(struct buffer *out, uint64_t digest) WARN_UNUSED;
 enum status encode_refresh(struct buffer *out, const char *flow) WARN_UNUSED;
 enum status encode_snapshot(struct buffer *out, const struct durable *d, const struct buffer *execution) WARN_UNUSED;

@@ -300,6 +300,22 @@ static enum status restore_state(struct runtime *r, struct error *e) {
     return STATUS_OK;
 }
 
+// The tables that joins read whole, as loaded, belong to the state: an open epoch must meet what it was begun with. Between epochs they may change.
+static enum status open_static(struct runtime *r, struct error *e) {
+    struct stream *s = r->stream;
+    uint64_t digest;
+    TRY(execution_load_static(r->execution, &digest, e));
+    if (digest == s->durable.static_digest) return STATUS_OK;
+    if (s->durable.has_intent) {
+        error_set(e, STATUS_CONFLICT, "LEAT_STATIC_CHANGED", "a table that a join reads whole has changed since epoch %llu was begun, and that epoch is still open",
+                  (unsigned long long)s->durable.last_epoch);
+        error_set_hint(e, "put the table back as it was for one run, or build the tables anew with --full-refresh-all");
+        return STATUS_CONFLICT;
+    }
+    if (encode_static(&s->payload, digest) != STATUS_OK) return error_no_memory(e);
+    return stream_record(s, RECORD_STATIC, e);  // durable with the next intent
+}
+
 enum status runtime_open_execution(struct runtime *r, struct error *e) {
     struct stream *s = r->stream;
     struct output *outputs = arena_alloc_array(&r->arena, r->flow_count, sizeof *outputs);
@@ -311,7 +327,8 @@ enum status runtime_open_execution(struct runtime *r, struct error *e) {
                                       .worker_count = s->crew.worker_count, .outputs = outputs, .output_count = r->flow_count,
                                       .dead = output_dead_handler(r), .base_folder = s->config.base_folder, .log = s->config.log};
     TRY(execution_new(&config, &r->execution, e));
-    return restore_state(r, e);
+    TRY(restore_state(r, e));
+    return open_static(r, e);
 }
 
 void runtime_free(struct runtime *r) {

@@ -546,6 +546,33 @@ class Suite:
         expect(found == (5001, 5001, 5001), f"{found}")
         return "refused while an epoch is open; appended lines are read"
 
+    def test_static_side_changed(self):
+        """A table that a join reads whole must be the same while an epoch is open; between epochs it may change."""
+        p = self.pipeline(1)
+        with open(p.file, "w", encoding="utf-8") as f:
+            f.write("CREATE TABLE made USING generator OPTIONS (kind 'nexmark', numRows '4000');\n"
+                    "CREATE TABLE labels (k BIGINT, label STRING) USING json OPTIONS (path 'labels.jsonl');\n"
+                    "CREATE STREAMING TABLE labelled AS SELECT offset, label FROM STREAM made JOIN labels ON offset % 2 = k;\n")
+
+        def write(*labels):
+            with open(os.path.join(p.folder, "labels.jsonl"), "w", encoding="utf-8") as f:
+                f.writelines(f'{{"k":{k},"label":"{label}"}}\n' for k, label in enumerate(labels))
+
+        write("even", "odd")
+        code, text = p.run(failpoint="epoch.run=kill:2")
+        expect(code == -signal.SIGKILL, f"exit {code}\n{text}")
+        write("even", "strange")
+        code, text = p.run()
+        expect(code == EXIT_FIT and "LEAT_STATIC_CHANGED" in text, f"exit {code}\n{text}")
+        write("even", "odd")
+        p.run_to_end()
+        with contextlib.closing(sqlite3.connect(os.path.join(p.data, "leat.db"))) as db:
+            found = db.execute("SELECT label, count(*), count(DISTINCT offset) FROM labelled GROUP BY label ORDER BY 1").fetchall()
+        expect(found == [("even", 2000, 2000), ("odd", 2000, 2000)], f"{found}")
+        write("even", "strange")
+        p.run_to_end()  # no epoch is open: it may change
+        return "refused while an epoch is open"
+
     def test_look_changed(self):
         wanted, _ = self.reference(10000)
         p = self.pipeline(10000)
