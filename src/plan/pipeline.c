@@ -3,6 +3,8 @@
 //
 //     statements ─► datasets (register.c) ─► flows resolved, one reading another's table on demand ─► streaming rules (check_streaming.c)
 //                ─► optimized each ─► target and key (target.c) ─► one graph (graph.c) ─► hashes
+#include "column/timezone.h"
+#include "base/checksum.h"
 #include "plan/resolver.h"
 
 static enum status complain_at(struct resolver *r, const struct ustatement *s, const char *condition, const char *hint, const char *message) {
@@ -296,7 +298,13 @@ static enum status make_graph(struct resolver *r) {
         p->flows[p->flow_count++] = r->flows[i].flow;
     }
     TRY(graph_share(r->arena, r->analysis->memory, p->flows, p->flow_count, p));
-    for (uint32_t i = 0; i < p->flow_count; i++) TRY(plan_hash(r->analysis->memory, p->flows[i]->root, &p->flows[i]->hash));
+    // What the session says of the meaning of a query is part of it.
+    const struct timezone *zone = r->analysis->session->zone;
+    const char *zone_name = zone ? timezone_name(zone) : "UTC";
+    for (uint32_t i = 0; i < p->flow_count; i++) {
+        TRY(plan_hash(r->analysis->memory, p->flows[i]->root, &p->flows[i]->hash));
+        p->flows[i]->hash = checksum64(zone_name, strlen(zone_name), p->flows[i]->hash);
+    }
     return STATUS_OK;
 }
 
