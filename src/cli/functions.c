@@ -9,7 +9,7 @@
 static const char functions_help[] =
     "  leat functions                 all of them, by group\n"
     "  leat functions date_format     signature, meaning, example\n"
-    "  leat functions date            those whose name contains 'date'\n";
+    "  leat functions day             those whose name contains it; the exact one alone if there is one\n";
 
 static void print_one(const char *name, const char *signature, const char *doc, const char *example, const char *result) {
     printf("%s%s%s\n  %s\n", name, signature ? " " : "", signature ? signature : "", doc ? doc : "");

@@ -73,10 +73,20 @@ static enum status insert_rows(struct sql_session *s, const struct dataset *t, s
     return status;
 }
 
+// What a pipeline keeps is written by it alone: a row put in or a table taken away by hand would stay wrong for ever.
+static enum status refuse_kept_table(const struct dataset *t, const char *doing, struct error *e) {
+    if (!t->made_by || strcmp(t->made_by, "table") == 0) return STATUS_OK;
+    if (strcmp(t->made_by, "leat") == 0) return error_set(e, STATUS_INVALID_QUERY, "LEAT_RESERVED_NAME", "`%s` is leat's own: it cannot be %s", t->name, doing);
+    error_set(e, STATUS_INVALID_QUERY, "LEAT_TABLE_OF_PIPELINE", "`%s` is a %s of a pipeline, which alone writes it: it cannot be %s by hand", t->name, t->made_by, doing);
+    error_set_hint(e, "feed the pipeline through its sources; `leat run FILE --full-refresh %s` builds it anew", t->name);
+    return STATUS_INVALID_QUERY;
+}
+
 enum status session_insert(struct sql_session *s, const struct ustatement *statement, struct diagnostics *d, struct error *e) {
     const char *name = statement->target.parts[statement->target.part_count - 1];
     const struct dataset *t = s->catalog.find(s->catalog.context, s->arena, name);
     if (!t) return session_unknown_table(name, e);
+    TRY(refuse_kept_table(t, "written", e));
     TRY(refuse_while_running(s, e));
     struct analysis analysis = session_analysis(s, d);
     struct plan_node *root;
@@ -138,7 +148,9 @@ static const struct type *query_schema(struct arena *a, const struct plan_node *
 enum status session_create_table(struct sql_session *s, const struct ustatement *statement, struct diagnostics *d, struct error *e) {
     const char *name = statement->name.parts[statement->name.part_count - 1];
     struct plan_node *root = NULL;
-    if (session_table(s, name) && !statement->or_replace) {
+    const struct dataset *old = session_table(s, name);
+    if (old && statement->or_replace) TRY(refuse_kept_table(old, "replaced", e));
+    if (old && !statement->or_replace) {
         if (statement->if_not_exists) return STATUS_OK;
         error_set(e, STATUS_INVALID_QUERY, "TABLE_OR_VIEW_ALREADY_EXISTS", "there is a table or view `%s` already", name);
         error_set_hint(e, "choose another name, or drop it first: DROP TABLE %s", name);
@@ -170,8 +182,9 @@ enum status session_drop(struct sql_session *s, const struct ustatement *stateme
         s->scope->datasets[i] = s->scope->datasets[--s->scope->dataset_count];
         return STATUS_OK;
     }
-    if (!s->catalog.find(s->catalog.context, s->arena, name)) return statement->if_exists ? STATUS_OK : session_unknown_table(name, e);
-    if (strncasecmp(name, "leat_", 5) == 0) return error_set(e, STATUS_INVALID_QUERY, "LEAT_RESERVED_NAME", "`%s` is leat's own and cannot be dropped", name);
+    const struct dataset *t = s->catalog.find(s->catalog.context, s->arena, name);
+    if (!t) return statement->if_exists ? STATUS_OK : session_unknown_table(name, e);
+    TRY(refuse_kept_table(t, "dropped", e));
     TRY(refuse_while_running(s, e));
     return drop_table(s, name, e);
 }

@@ -131,7 +131,6 @@ static int sql_main(struct host *h, int argc, char **argv) {
     arena_init(&a, &h->memory);
     const char *data = o.data ? o.data : file_exists("leat-data") ? "leat-data" : NULL;
     signal(SIGINT, on_interrupt);
-    signal(SIGPIPE, SIG_IGN);
     enum status status = check_data_folder(data, o.data != NULL, &e);
     if (status == STATUS_OK) status = sql_session_open(&s, h, &a, data, o.format, &o.settings, &interrupted, &e);
     int code = EXIT_OK;

@@ -110,6 +110,7 @@ struct dataset {
     struct uoption *looks;             // leat.chart …, as given
     uint32_t look_count;
     bool in_catalog;                   // lives in leat.db under its name
+    const char *made_by;               // catalog only: "table", or what of a pipeline keeps it ("materialized view", "streaming table")
     uint32_t index;                    // among the pipeline's datasets
 };
 

@@ -178,7 +178,12 @@ static enum status store_flush(struct store *store, refuse_row refuse, void *con
     buffer_init(&out, s->memory);
     enum status status = print_epoch(s->sink, s->epoch ? s->epoch - 1 : 0, &out);
     if (status != STATUS_OK) error_no_memory(e);
-    if (s->sink->sink.request.log) s->sink->sink.request.log->line_open = false;
+    struct log *log = s->sink->sink.request.log;
+    if (log && log->line_open) {  // the progress line stands on the terminal
+        static const char wipe[] = "\r\033[K";
+        (void)!write(log->fd, wipe, sizeof wipe - 1);
+        log->line_open = false;
+    }
     for (size_t done = 0; status == STATUS_OK && done < out.size_bytes;) {
         ssize_t n = write(STDOUT_FILENO, out.data + done, out.size_bytes - done);
         if (n <= 0) break;  // nobody reads: a sample is no reason to stop

@@ -18,7 +18,8 @@ static const uint64_t line_limit_bytes = UINT64_C(16) << 20;
 static const struct option json_options_table[] = {
     {"path", OPTION_PATH, NULL, true, false, NULL, "a file or folder of JSON lines"},
     {"maxFilesPerTrigger", OPTION_INT, "1000", false, false, NULL, "files an epoch takes at most"},
-    {"mode", OPTION_ENUM, "PERMISSIVE", false, false, "PERMISSIVE|FAILFAST|DROPMALFORMED", "what becomes of a malformed line: a row of NULLs, a dead row, nothing"},
+    {"mode", OPTION_ENUM, "PERMISSIVE", false, false, "PERMISSIVE|FAILFAST|DROPMALFORMED",
+     "what becomes of a malformed line: a row of NULLs, a dead row, nothing; a stream that sets none makes it a dead row"},
     {"columnNameOfCorruptRecord", OPTION_STRING, "_corrupt_record", false, false, NULL, "STRING column that gets the text of a malformed line"},
     {"multiLine", OPTION_BOOLEAN, "false", false, false, NULL, "documents over several lines: not supported"},
     {"primitivesAsString", OPTION_BOOLEAN, "false", false, false, NULL, "infer every simple value as STRING"},
@@ -36,18 +37,22 @@ static const struct option json_options_table[] = {
 struct json_source {
     struct source source;         // first
     struct arena arena;
-    const char *path;
+    const char *path;             // where it is
+    const char *written;          // as the table says it: files are known by that, so that the pipeline may be moved or run from elsewhere
+    bool dead_malformed;          // a line that is no row goes to the dead-letter table
     const struct type *schema;    // STRUCT
     struct json_options options;
     struct json_watch watch;
     int64_t max_files;
 };
 
-static enum status full_path(const struct source_request *r, struct arena *a, const char **out, struct error *e) {
+static enum status full_path(const struct source_request *r, struct arena *a, const char **out, const char **written, struct error *e) {
     const char *path = option_text(&r->options, "path");
     if (!path) return error_set(e, STATUS_INVALID_ARGUMENT, "LEAT_OPTION_MISSING", "the json table `%s` needs the option path", r->table_name);
     TRY(option_resolve(a, path, &path, e));
     if (strncmp(path, "file://", 7) == 0) path += 7;
+    while (path[0] == '.' && path[1] == '/') path += 2;
+    *written = path;
     *out = path[0] == '/' || !r->base_folder ? arena_strdup(a, path) : arena_printf(a, "%s/%s", r->base_folder, path);
     return *out ? STATUS_OK : error_no_memory(e);
 }
@@ -114,10 +119,10 @@ static enum status infer_file(const struct json_file *f, const struct json_optio
 }
 
 static enum status infer_schema(const struct source_request *r, struct arena *a, const struct type **out, struct error *e) {
-    const char *path;
+    const char *path, *written;
     struct json_files files;
     struct json_options options;
-    TRY(full_path(r, a, &path, e));
+    TRY(full_path(r, a, &path, &written, e));
     TRY(json_files_list(a, path, &files, e));
     read_json_options(r, &options);
     *out = NULL;
@@ -150,6 +155,11 @@ static enum status source_check(const struct source_request *r, struct error *e)
     return STATUS_OK;
 }
 
+static bool has_corrupt_column(const struct json_source *s) {
+    const char *name = s->options.corrupt_record_column;
+    return name && type_field_index(s->schema, name, true) >= 0;
+}
+
 static void source_close(struct source *source) {
     struct json_source *s = (struct json_source *)source;
     if (!s) return;
@@ -168,9 +178,10 @@ static enum status source_open(const struct source_request *r, struct source **o
     s->max_files = option_number(&r->options, "maxFilesPerTrigger");
     if (s->max_files <= 0) s->max_files = LATEST_FILES;
     read_json_options(r, &s->options);
-    enum status status = full_path(r, &s->arena, &s->path, e);
+    enum status status = full_path(r, &s->arena, &s->path, &s->written, e);
     s->schema = r->declared;
     if (status == STATUS_OK && !s->schema) status = infer_schema(r, &s->arena, &s->schema, e);
+    s->dead_malformed = r->streaming && !option_is_set(&r->options, "mode") && !(s->schema && has_corrupt_column(s));
     if (status == STATUS_OK && r->streaming && !r->available_now && r->wake) json_watch_start(&s->watch, s->path, r->wake);
     if (status != STATUS_OK) {
         source_close(&s->source);
@@ -184,6 +195,14 @@ static enum status source_start(struct source *source, struct arena *a, struct p
     (void)source, (void)a, (void)e;
     *out = (struct positions){0};  // a file without a position is at its beginning
     return STATUS_OK;
+}
+
+// The name of a file of the table, and back: the part after the table's path is the same.
+static const char *name_of_file(const struct json_source *s, struct arena *a, const char *path) { return arena_printf(a, "%s%s", s->written, path + strlen(s->path)); }
+
+static const char *file_of_name(const struct json_source *s, struct arena *a, const char *name) {
+    size_t n = strlen(s->written);
+    return strncmp(name, s->written, n) == 0 ? arena_printf(a, "%s%s", s->path, name + n) : arena_strdup(a, name);
 }
 
 static int64_t offset_of(const struct positions *from, const char *path) {
@@ -214,7 +233,9 @@ static enum status source_latest(struct source *source, struct arena *a, const s
     bool more = false;
     for (uint32_t i = 0; i < files.count; i++) {
         const struct json_file *f = &files.items[i];
-        int64_t begin = offset_of(from, f->path), end;
+        const char *name = name_of_file(s, a, f->path);
+        if (!name) return error_no_memory(e);
+        int64_t begin = offset_of(from, name), end;
         if (begin > f->size_bytes) return shrunk(f, begin, e);
         if (begin == f->size_bytes) continue;
         if (left <= 0 || (streaming && out->count >= (uint64_t)s->max_files)) {
@@ -227,7 +248,7 @@ static enum status source_latest(struct source *source, struct arena *a, const s
         more |= end < f->size_bytes && left != INT64_MAX && end - begin > left - SPLIT_BYTES;
         left -= left == INT64_MAX ? 0 : end - begin;
         struct range *g = &out->items[out->count++];
-        *g = (struct range){.partition = i, .name = f->path, .begin = begin, .end = end};
+        *g = (struct range){.partition = i, .name = name, .begin = begin, .end = end};
         if (streaming) TRY(json_files_stamp(f->path, begin, end, &g->stamp, e));
     }
     *exhausted = (!streaming || source->request.available_now) && !more && !out->count;
@@ -237,11 +258,13 @@ static enum status source_latest(struct source *source, struct arena *a, const s
 }
 
 // What an intent says is to be read must still be what it was: an epoch that runs again gives the same rows.
-static enum status check_stamps(const struct source *source, const struct ranges *ranges, struct error *e) {
+static enum status check_stamps(const struct source *source, struct arena *a, const struct ranges *ranges, struct error *e) {
     for (uint32_t i = 0; source->request.streaming && i < ranges->count; i++) {
         const struct range *g = &ranges->items[i];
         int64_t stamp;
-        TRY(json_files_stamp(g->name, g->begin, g->end, &stamp, e));
+        const char *path = file_of_name((const struct json_source *)source, a, g->name);
+        if (!path) return error_no_memory(e);
+        TRY(json_files_stamp(path, g->begin, g->end, &stamp, e));
         if (stamp == g->stamp) continue;
         error_set(e, STATUS_CONFLICT, "FAILED_READ_FILE", "`%s` has changed since the epoch that reads it was begun", g->name);
         error_set_hint(e, "put the file back as it was, or build the tables anew with --full-refresh-all");
@@ -252,7 +275,7 @@ static enum status check_stamps(const struct source *source, const struct ranges
 
 static enum status source_splits(struct source *source, struct arena *a, const struct ranges *ranges, struct splits *out, struct error *e) {
     uint64_t count = 0;
-    TRY(check_stamps(source, ranges, e));
+    TRY(check_stamps(source, a, ranges, e));
     for (uint32_t i = 0; i < ranges->count; i++) count += (uint64_t)((ranges->items[i].end - ranges->items[i].begin + SPLIT_BYTES - 1) / SPLIT_BYTES);
     if (count > UINT32_MAX) return error_set(e, STATUS_LIMIT, "LEAT_FILE_TOO_BIG", "more than 4 PB at once");
     *out = (struct splits){.items = arena_alloc_array(a, count, sizeof *out->items)};
@@ -274,6 +297,7 @@ static enum status source_splits(struct source *source, struct arena *a, const s
 struct split_read {
     struct json_source *source;
     const struct split *split;
+    const char *path;                 // of the split's file
     struct buffer *text;
     int64_t text_begin;               // file offset of text->data[0]
     struct json_reader *reader;
@@ -290,7 +314,7 @@ static uint64_t line_limit(const struct split_read *r) {
 // The split's lines: text from the first line that begins in it to the end of the last one that does.
 static enum status load_text(struct split_read *r, size_t *begin, size_t *end, struct error *e) {
     const struct range *g = &r->split->range;
-    const char *path = g->name;
+    const char *path = r->path;
     bool first = g->begin == r->split->whole_begin;
     r->text_begin = first ? g->begin : g->begin - 1;
     TRY(read_range(path, r->text_begin, (size_t)(g->end - r->text_begin), r->text, e));
@@ -360,21 +384,22 @@ static enum status put_too_long(struct split_read *r, const char *line, size_t l
 }
 
 static enum status put_malformed(struct split_read *r, const struct rows_read *rows, uint32_t row) {
-    return put_dead(r, rows, row, "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", "a malformed record was found while parsing; the mode is FAILFAST");
+    return put_dead(r, rows, row, "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", "the line is no document of the table's columns");
 }
 
 // Rows of malformed lines leave the selection where the mode says so.
 static enum status sort_out(struct split_read *r, const struct rows_read *rows, struct error *e) {
     struct batch *b = rows->batch;
     enum json_mode mode = r->source->options.mode;
-    if (mode == JSON_PERMISSIVE) return STATUS_OK;
+    bool to_dead = mode == JSON_FAILFAST || r->source->dead_malformed;
+    if (mode == JSON_PERMISSIVE && !to_dead) return STATUS_OK;
     uint16_t *selection = arena_alloc(&b->arena, b->row_count * sizeof *selection + 1);
     if (!selection) return error_no_memory(e);
     uint32_t count = 0;
     for (uint32_t i = 0; i < b->row_count; i++) {
         bool first_of_line = !rows->numbers || rows->numbers[i] == 0;
         if (rows->outcomes[i] == JSON_OK) selection[count++] = (uint16_t)i;
-        else if (mode == JSON_FAILFAST && first_of_line) TRY(put_malformed(r, rows, i));
+        else if (to_dead && first_of_line) TRY(put_malformed(r, rows, i));
     }
     if (count == b->row_count) return STATUS_OK;
     b->selection = selection;
@@ -484,11 +509,6 @@ static const uint64_t *leaves_of(const struct json_source *s, const uint64_t *wa
     return out;
 }
 
-static bool has_corrupt_column(const struct json_source *s) {
-    const char *name = s->options.corrupt_record_column;
-    return name && type_field_index(s->schema, name, true) >= 0;
-}
-
 static enum status source_read(struct source *source, const struct split *split, uint32_t worker, const uint64_t *wanted, emit_batch emit, void *context,
                                const struct dead_row_sink *dead, struct error *e) {
     struct json_source *s = (struct json_source *)source;
@@ -500,8 +520,9 @@ static enum status source_read(struct source *source, const struct split *split,
     // Where it shows which lines are malformed, every leaf is read.
     bool prune = (wanted || split->wanted_leaves) && s->options.mode == JSON_PERMISSIVE && !has_corrupt_column(s);
     const uint64_t *leaves = !prune ? NULL : split->wanted_leaves ? split->wanted_leaves : leaves_of(s, wanted, &scratch);
+    r.path = file_of_name(s, &scratch, split->range.name);
     r.text = buffer_new(source->request.memory, SPLIT_BYTES + PADDING_BYTES + 1);
-    enum status status = r.text && (leaves || !prune) ? json_reader_new(source->request.memory, s->schema, &s->options, leaves, &r.reader) : STATUS_NO_MEMORY;
+    enum status status = r.path && r.text && (leaves || !prune) ? json_reader_new(source->request.memory, s->schema, &s->options, leaves, &r.reader) : STATUS_NO_MEMORY;
     if (status != STATUS_OK) error_no_memory(e);
     if (status == STATUS_OK) status = load_text(&r, &at, &end, e);
     while (status == STATUS_OK && at < end) status = read_batch(&r, &at, end, e);

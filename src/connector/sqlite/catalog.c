@@ -149,7 +149,7 @@ static const char *const own_tables[][2] = {
                   "value STRING, raw BINARY, epoch BIGINT, at TIMESTAMP"},
 };
 
-static enum status add_table(struct catalog_reader *r, const char *name, const char *schema_text, const char *path, struct error *e) {
+static enum status add_table(struct catalog_reader *r, const char *name, const char *kind, const char *schema_text, const char *path, struct error *e) {
     struct dataset *d = arena_alloc_zeroed(r->arena, sizeof *d);
     struct option_value *values = arena_alloc_array(r->arena, 1, sizeof *values);
     if (!d || !values) return error_no_memory(e);
@@ -157,6 +157,7 @@ static enum status add_table(struct catalog_reader *r, const char *name, const c
     d->name = arena_strdup(r->arena, name);
     d->connector = r->sqlite;
     d->in_catalog = true;
+    d->made_by = arena_strdup(r->arena, kind);
     values[0] = (struct option_value){.option = &sqlite_options[0], .key = "path", .text = path, .is_set = true};
     d->options = (struct option_set){.values = values, .count = 1};
     TRY(type_parse_schema(r->arena, schema_text, strlen(schema_text), &d->schema, e));
@@ -166,14 +167,15 @@ static enum status add_table(struct catalog_reader *r, const char *name, const c
 
 static enum status load_tables(struct catalog_reader *r, sqlite3 *db, const char *path, struct error *e) {
     sqlite3_stmt *statement = NULL;
-    for (size_t i = 0; i < sizeof own_tables / sizeof own_tables[0]; i++) TRY(add_table(r, own_tables[i][0], own_tables[i][1], path, e));
-    TRY(sqlite_prepare(db, "SELECT name, schema FROM leat_catalog WHERE kind <> 'view' ORDER BY name", &statement, e));
+    for (size_t i = 0; i < sizeof own_tables / sizeof own_tables[0]; i++) TRY(add_table(r, own_tables[i][0], "leat", own_tables[i][1], path, e));
+    TRY(sqlite_prepare(db, "SELECT name, schema, kind FROM leat_catalog WHERE kind <> 'view' ORDER BY name", &statement, e));
     int code;
     enum status status = STATUS_OK;
     while (status == STATUS_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
         const char *name = (const char *)sqlite3_column_text(statement, 0);
         const char *schema = (const char *)sqlite3_column_text(statement, 1);
-        status = add_table(r, name ? name : "", schema ? schema : "", path, e);
+        const char *kind = (const char *)sqlite3_column_text(statement, 2);
+        status = add_table(r, name ? name : "", kind ? kind : "", schema ? schema : "", path, e);
     }
     sqlite3_finalize(statement);
     return status;

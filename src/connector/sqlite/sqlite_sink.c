@@ -28,10 +28,13 @@ static enum status sink_check(const struct sink_request *r, struct error *e) {
     return STATUS_OK;
 }
 
+// The catalog is the data folder's, wherever that lies; another file is known by its path as the pipeline writes it, relative to the pipeline. So
+// folders may be named another way, or moved together, between two runs.
 static enum status sink_identity(const struct sink_request *r, struct arena *a, const char **out, struct error *e) {
-    const char *path;
-    TRY(sqlite_table_path(a, &r->options, r->base_folder, r->data_folder, &path, e));
-    *out = arena_printf(a, "sqlite:%s", path);
+    const char *path = option_text(&r->options, "path");
+    if (path) TRY(option_resolve(a, path, &path, e));
+    while (path && path[0] == '.' && path[1] == '/') path += 2;
+    *out = path ? arena_printf(a, "sqlite:%s", path) : arena_strdup(a, "leat.db");
     return *out ? STATUS_OK : error_no_memory(e);
 }
 
