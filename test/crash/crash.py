@@ -573,6 +573,35 @@ class Suite:
         p.run_to_end()  # no epoch is open: it may change
         return "refused while an epoch is open"
 
+    def test_moved(self):
+        """The pipeline with its folder, files and stores, moved after a crash and called by another path."""
+        p = self.pipeline(1)
+        events = os.path.join(p.folder, "events.jsonl")
+        with open(p.file, "w", encoding="utf-8") as f:
+            f.write("CREATE TABLE events (id INT) USING json OPTIONS (path './events.jsonl');\n"
+                    "CREATE STREAMING TABLE kept AS SELECT id FROM STREAM events;\n"
+                    "CREATE STREAMING TABLE beside USING sqlite TBLPROPERTIES (path = 'beside.db') AS SELECT id FROM STREAM events;\n")
+        with open(events, "w", encoding="utf-8") as f:
+            f.writelines(f'{{"id":{i}}}\n' for i in range(3000))
+            f.write("{not json\n")
+        code, text = p.run(failpoint="epoch.between_commits=kill:1")
+        expect(code == -signal.SIGKILL, f"exit {code}\n{text}")
+        moved = p.folder + " moved"
+        os.rename(p.folder, moved)
+        p.folder, p.file, p.data = moved, os.path.join(moved, "pipeline.sql"), os.path.join(moved, "leat-data")
+        p.run_to_end()
+        with open(os.path.join(moved, "events.jsonl"), "a", encoding="utf-8") as f:
+            f.write('{"id":3000}\n')
+        p.run_to_end("--data", os.path.join(moved, ".", "leat-data"))
+        for store, table in ((os.path.join(p.data, "leat.db"), "kept"), (os.path.join(moved, "beside.db"), "beside")):
+            with contextlib.closing(sqlite3.connect(store)) as db:
+                found = db.execute(f"SELECT count(*), count(DISTINCT id) FROM {table}").fetchone()
+            expect(found == (3001, 3001), f"{table}: {found}")
+        with contextlib.closing(sqlite3.connect(os.path.join(p.data, "leat.db"))) as db:
+            dead = db.execute("SELECT source, partition, condition, CAST(raw AS TEXT) FROM leat_dead").fetchall()
+        expect(dead == [("events", "events.jsonl", "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", "{not json")], f"{dead}")
+        return "goes on; the malformed line is a dead row"
+
     def test_look_changed(self):
         wanted, _ = self.reference(10000)
         p = self.pipeline(10000)
