@@ -259,12 +259,12 @@ def group_crash(tier):
     return total
 
 
-def fuzz(name, seconds):
+def fuzz(name, seconds, seed):
     corpus, found = os.path.join(ROOT, ASAN, "corpus", name), os.path.join(ROOT, ASAN, "found", name)
     seeds = make_seeds(name)
     os.makedirs(corpus, exist_ok=True)
     os.makedirs(found, exist_ok=True)
-    command = [f"{ASAN}/fuzz/{name}", f"-max_total_time={seconds}", "-timeout=20", "-rss_limit_mb=2048", "-max_len=16384", "-print_final_stats=1",
+    command = [f"{ASAN}/fuzz/{name}", f"-max_total_time={seconds}", f"-seed={seed}", "-timeout=20", "-rss_limit_mb=2048", "-max_len=16384", "-print_final_stats=1",
                f"-artifact_prefix={found}/", corpus, seeds]
     status, text = run(command, timeout=seconds + 300)
     executed = re.search(r"stat::number_of_executed_units: (\d+)", text)
@@ -323,12 +323,13 @@ def log_seeds():
 
 
 def group_fuzz(tier):
+    seed = os.environ.get("FUZZ_SEED", "0" if tier == "long" else "1")  # 0: another one each time
     seconds = int(os.environ.get("FUZZ_SECONDS", "1200" if tier == "long" else "20"))
     total = build_asan()
     total += build_release("all")
     names = sorted(os.path.basename(p)[:-2] for p in glob.glob(os.path.join(ROOT, "test/fuzz/fuzz_*.c")))
     with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
-        for counts in pool.map(lambda n: fuzz(n, seconds), names):
+        for counts in pool.map(lambda n: fuzz(n, seconds, seed), names):
             total += counts
     return total
 
