@@ -155,6 +155,17 @@ enum status sql_text_prepare(struct host *h, struct arena *a, const char *text, 
     return STATUS_OK;
 }
 
+// A name that --set gives and the file does not use is most likely misspelt.
+static void warn_unused(struct host *h, const char *text, const struct settings *given) {
+    char wanted[256];
+    for (uint32_t i = 0; i < given->count; i++) {
+        const char *key = given->items[i].key;
+        bool setting = strncasecmp(key, "leat.", 5) == 0 || strncasecmp(key, "spark.", 6) == 0;
+        snprintf(wanted, sizeof wanted, "${%s}", key);
+        if (!setting && strlen(key) < 200 && !strstr(text, wanted)) log_write(&h->log, LOG_WARN, "--set %s: the file has no %s", key, wanted);
+    }
+}
+
 enum status sql_file_read(struct host *h, struct arena *a, const char *path, const struct settings *given, struct sql_file *out, struct diagnostics *d,
                           struct error *e) {
     struct buffer raw;
@@ -170,6 +181,7 @@ enum status sql_file_read(struct host *h, struct arena *a, const char *path, con
         if (status == STATUS_OK) {
             *source = (struct source_text){.name = strcmp(path, "-") == 0 ? "<stdin>" : path, .text = copy, .size_bytes = raw.size_bytes};
             d->source = source;
+            warn_unused(h, copy, given);
             status = substitute(a, copy, raw.size_bytes, given, d, &text, &out->size_bytes);
             out->text = text;
             if (status == STATUS_OK) *source = (struct source_text){.name = source->name, .text = text, .size_bytes = out->size_bytes};

@@ -429,6 +429,9 @@ static enum status run_block(struct golden_run *r, const struct golden_block *b,
     case GOLDEN_QUERY:
         if (r->has_pipeline && !r->stream) start_pipeline(r);
         run_sql(r, b->body);
+        if (!next || (next->kind != GOLDEN_SCHEMA && next->kind != GOLDEN_EXPECT && next->kind != GOLDEN_EXPECT_ERROR)) {
+            report(r, b, "nothing is expected of this query: an `expect` block must follow");
+        }
         return STATUS_OK;
     case GOLDEN_SCHEMA: return compare_schema(r, b);
     case GOLDEN_EXPECT:
