@@ -164,6 +164,7 @@ def group_examples(_tier):
         total.failed += 1
     total += all_mistakes_at_once()
     total += demo_adds_up()
+    total += json_formats()
     return total
 
 
@@ -195,6 +196,28 @@ def demo_adds_up():
         if users == total and users + dead == 20000 and 0 < dead < 200 and unbalanced == 0:
             return Counts(1, 0)
         show("examples/users", f"users {users}, sum over nationalities {total}, dead {dead}, unbalanced {unbalanced}")
+        return Counts(0, 1)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def json_formats():
+    """A json table's date and timestamp patterns: what fits is read as Spark 4.2 reads it, what does not is a dead row."""
+    folder = tempfile.mkdtemp(prefix="leat-json-")
+    try:
+        with open(f"{folder}/f.jsonl", "w", encoding="utf-8") as f:
+            f.write('{"d":"31/01/2024","t":"31.01.2024 10-05","n":1}\n{"d":"2024-01-31","t":"2024-01-31 10:05:00","n":2}\n')
+        with open(f"{folder}/f.sql", "w", encoding="utf-8") as f:
+            f.write("CREATE TABLE f (d DATE, t TIMESTAMP, n INT) USING json OPTIONS (path 'f.jsonl', dateFormat 'dd/MM/yyyy', timestampFormat 'dd.MM.yyyy HH-mm');\n"
+                    "CREATE STREAMING TABLE o AS SELECT * FROM STREAM f;\n")
+        status, text = run([f"{BUILD}/leat", "run", f"{folder}/f.sql", "--available-now", "--quiet"])
+        found = None
+        if status == 0:
+            with contextlib.closing(sqlite3.connect(f"{folder}/leat-data/leat.db")) as db:
+                found = db.execute("select * from o").fetchall(), db.execute("select offset from leat_dead").fetchall()
+        if found == ([("2024-01-31", "2024-01-31 10:05:00", 1)], [(48,)]):
+            return Counts(1, 0)
+        show(f"json formats: exit {status}", f"{text}\n{found}")
         return Counts(0, 1)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

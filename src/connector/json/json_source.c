@@ -5,6 +5,7 @@
 // batches: strings are views into it.
 #include "connector/json/json_files.h"
 #include "connector/registry.h"
+#include "expr/datetime_pattern.h"
 #include "json/json.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -55,6 +56,25 @@ static enum status full_path(const struct source_request *r, struct arena *a, co
     *written = path;
     *out = path[0] == '/' || !r->base_folder ? arena_strdup(a, path) : arena_printf(a, "%s/%s", r->base_folder, path);
     return *out ? STATUS_OK : error_no_memory(e);
+}
+
+// Patterns of dates and timestamps, compiled; they live in the arena.
+static enum status read_formats(const struct source_request *r, struct arena *a, struct json_options *o, struct error *e) {
+    const char *timestamp = option_text(&r->options, "timestampFormat"), *date = option_text(&r->options, "dateFormat"), *condition = NULL;
+    if (!timestamp && !date) return STATUS_OK;
+    struct datetime_formats *formats = arena_alloc_zeroed(a, sizeof *formats);
+    if (!formats) return error_no_memory(e);
+    formats->zones = r->session->zones;
+    formats->zone = r->session->zone;
+    if (!datetime_formats_compile(a, formats, DATETIME_READ, timestamp, NULL, date, &condition)) {
+        if (!condition) return error_no_memory(e);
+        return error_set(e, STATUS_INVALID_ARGUMENT, condition, "timestampFormat or dateFormat of `%s`: %s", r->table_name, datetime_pattern_message(condition));
+    }
+    o->timestamp_format = timestamp;
+    o->date_format = date;
+    o->parse_pattern = datetime_parse_for_json;
+    o->parse_context = formats;
+    return STATUS_OK;
 }
 
 static void read_json_options(const struct source_request *r, struct json_options *o) {
@@ -178,7 +198,8 @@ static enum status source_open(const struct source_request *r, struct source **o
     s->max_files = option_number(&r->options, "maxFilesPerTrigger");
     if (s->max_files <= 0) s->max_files = LATEST_FILES;
     read_json_options(r, &s->options);
-    enum status status = full_path(r, &s->arena, &s->path, &s->written, e);
+    enum status status = read_formats(r, &s->arena, &s->options, e);
+    if (status == STATUS_OK) status = full_path(r, &s->arena, &s->path, &s->written, e);
     s->schema = r->declared;
     if (status == STATUS_OK && !s->schema) status = infer_schema(r, &s->arena, &s->schema, e);
     s->dead_malformed = r->streaming && !option_is_set(&r->options, "mode") && !(s->schema && has_corrupt_column(s));
