@@ -59,7 +59,7 @@ static enum status write_header(struct result_writer *w) {
         TRY(markdown_cell(&w->out, w->names[i], strlen(w->names[i])));
     }
     TRY(buffer_append_string(&w->out, " |\n"));
-    for (uint32_t i = 0; i < count; i++) TRY(buffer_append_string(&w->out, i ? "|---" : "|---"));
+    for (uint32_t i = 0; i < count; i++) TRY(buffer_append_string(&w->out, "|---"));
     return buffer_append_string(&w->out, "|\n");
 }
 

@@ -64,12 +64,6 @@ static enum status run_query(struct sql_session *s, const struct uquery *query, 
     return status;
 }
 
-static enum status print_text_rows(struct sql_session *s, const char *text) {
-    (void)s;
-    fputs(text, stdout);
-    return STATUS_OK;
-}
-
 static enum status explain(struct sql_session *s, const struct ustatement *statement, struct diagnostics *d, struct error *e) {
     struct analysis analysis = session_analysis(s, d);
     const struct ustatement *inner = statement->explained;
@@ -84,7 +78,7 @@ static enum status explain(struct sql_session *s, const struct ustatement *state
     buffer_init(&text, &s->host->memory);
     status = plan_explain(root, &text);
     if (status == STATUS_OK) status = buffer_terminate(&text);
-    if (status == STATUS_OK) status = print_text_rows(s, (char *)text.data);
+    if (status == STATUS_OK) fputs((char *)text.data, stdout);
     else error_no_memory(e);
     buffer_release(&text);
     return status;
