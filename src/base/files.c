@@ -92,21 +92,22 @@ static enum status folder_of(const char *path, char out[PATH_MAX], struct error 
     return STATUS_OK;
 }
 
-static enum status write_new_file(const char *path, const void *bytes, size_t size_bytes, struct error *e) {
+static enum status write_new_file(const char *path, const struct iovec *parts, int count, struct error *e) {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return error_set_errno(e, errno, "cannot create %s", path);
-    enum status status = file_write_all(fd, bytes, size_bytes, path, e);
+    enum status status = STATUS_OK;
+    for (int i = 0; i < count && status == STATUS_OK; i++) status = file_write_all(fd, parts[i].iov_base, parts[i].iov_len, path, e);
     if (status == STATUS_OK) status = file_sync(fd, path, e);
     if (close(fd) != 0 && status == STATUS_OK) status = error_set_errno(e, errno, "cannot close %s", path);
     return status;
 }
 
-enum status file_replace(const char *path, const void *bytes, size_t size_bytes, struct error *e) {
+enum status file_replace_parts(const char *path, const struct iovec *parts, int count, struct error *e) {
     char folder[PATH_MAX], temporary[PATH_MAX];
     TRY(folder_of(path, folder, e));
     int length = snprintf(temporary, sizeof temporary, "%s.%ld.new", path, (long)getpid());
     if (length < 0 || (size_t)length >= sizeof temporary) return error_set_errno(e, ENAMETOOLONG, "cannot use %s", path);
-    enum status status = write_new_file(temporary, bytes, size_bytes, e);
+    enum status status = write_new_file(temporary, parts, count, e);
     if (status == STATUS_OK) status = failpoint("file.rename", e);
     if (status == STATUS_OK && rename(temporary, path) != 0) status = error_set_errno(e, errno, "cannot rename %s to %s", temporary, path);
     if (status != STATUS_OK) {
@@ -114,6 +115,11 @@ enum status file_replace(const char *path, const void *bytes, size_t size_bytes,
         return status;
     }
     return folder_sync(folder, e);
+}
+
+enum status file_replace(const char *path, const void *bytes, size_t size_bytes, struct error *e) {
+    struct iovec whole = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size_bytes};
+    return file_replace_parts(path, &whole, 1, e);
 }
 
 enum status folder_make(const char *path, mode_t mode, struct error *e) {

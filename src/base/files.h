@@ -5,11 +5,13 @@
 #include "base/buffer.h"
 #include "base/status.h"
 #include <sys/types.h>
+#include <sys/uio.h>
 
 enum status file_read_all(const char *path, size_t limit_bytes, struct buffer *out, struct error *e) WARN_UNUSED;  // STATUS_NOT_FOUND, STATUS_LIMIT
 enum status file_write_all(int fd, const void *bytes, size_t size_bytes, const char *path, struct error *e) WARN_UNUSED;
 // Temporary name in the same folder, fdatasync, rename, fsync of the folder. Mode 0600.
 enum status file_replace(const char *path, const void *bytes, size_t size_bytes, struct error *e) WARN_UNUSED;
+enum status file_replace_parts(const char *path, const struct iovec *parts, int count, struct error *e) WARN_UNUSED;  // the same
 enum status file_sync(int fd, const char *path, struct error *e) WARN_UNUSED;  // fdatasync
 enum status folder_sync(const char *path, struct error *e) WARN_UNUSED;
 enum status folder_make(const char *path, mode_t mode, struct error *e) WARN_UNUSED;  // parents too; an existing one is fine

@@ -9,6 +9,8 @@
 // hang in tables that never move them. DISTINCT without aggregates is an aggregate without calls.
 #include "exec/aggregate.h"
 
+enum { PREFETCH = 8 };                // slots ahead: each is a cache miss
+
 struct kept_keys {                    // of a pending batch, in its arena
     struct key_batch keys;
     uint16_t *positions;              // places in keys, by partition, ascending in each
@@ -45,6 +47,7 @@ static enum status plan_call(struct operator *op, struct call_plan *c, const str
     }
     if (x->aggregate.distinct && !(c->ops->flags & AGGREGATE_DISTINCT_IS_PLAIN)) c->distinct = self->distinct_count++;
     if ((c->ops->flags & AGGREGATE_ORDERED) || c->distinct != UINT32_MAX || !c->ops->merge) self->ordered = true;
+    if (c->ops->release) self->owns_memory = true;
     c->state_offset = (uint32_t)self->state_bytes;
     self->state_bytes += (c->ops->state_bytes + 15u) / 16 * 16;
     return STATUS_OK;
@@ -75,6 +78,7 @@ static enum status open_tables(struct operator *op, struct error *e) {
     for (uint32_t p = 0; p < KEY_PARTITIONS; p++) {
         state_table_init(&self->tables[p], x->state_memory, self->state_bytes, &self->layout, &aggregate_codec, op);
         self->tables[p].keeps_empty = self->no_keys;
+        self->tables[p].owns_nothing = !self->owns_memory;
     }
     TRY(open_distincts(op, e));
     self->keeps_rows = self->ordered && x->config.worker_count > 1;
@@ -362,17 +366,27 @@ static enum status merge_partial(struct operator *op, struct worker *w, struct g
     return STATUS_OK;
 }
 
+static void release_partial(struct operator *op, struct hash_table *partial) {
+    const struct aggregate_self *self = op->self;
+    for (size_t s = 0; s < partial->slot_count && self->owns_memory; s++) {
+        if (table_slot_is_live(&partial->slots[s])) aggregate_release_group(op, partial->slots[s].group, op->execution->memory);
+    }
+    table_release(partial);
+}
+
 static enum status merge_partials(struct operator *op, struct worker *w, uint32_t p) {
     struct aggregate_self *self = op->self;
     for (uint32_t i = 0; self->partials && i < op->execution->config.worker_count; i++) {
         struct hash_table *partial = &self->partials[i][p];
+        if (!table_reserve(&self->tables[p].table, partial->count)) return worker_no_memory(w);
         for (size_t s = 0; s < partial->slot_count; s++) {
+            if (s + PREFETCH < partial->slot_count && table_slot_is_live(&partial->slots[s + PREFETCH])) {
+                table_prefetch(&self->tables[p].table, partial->slots[s + PREFETCH].hash);
+                __builtin_prefetch(partial->slots[s + PREFETCH].group);
+            }
             if (table_slot_is_live(&partial->slots[s])) TRY(merge_partial(op, w, partial->slots[s].group, p));
         }
-        for (size_t s = 0; s < partial->slot_count; s++) {
-            if (table_slot_is_live(&partial->slots[s])) aggregate_release_group(op, partial->slots[s].group, op->execution->memory);
-        }
-        table_release(partial);
+        release_partial(op, partial);
     }
     return STATUS_OK;
 }
@@ -388,11 +402,7 @@ void aggregate_drop_partials(struct operator *op) {
     row_store_clear(&self->pending);
     for (uint32_t i = 0; self->partials && i < op->execution->config.worker_count; i++) {
         for (uint32_t p = 0; p < KEY_PARTITIONS; p++) {
-            struct hash_table *partial = &self->partials[i][p];
-            for (size_t s = 0; s < partial->slot_count; s++) {
-                if (table_slot_is_live(&partial->slots[s])) aggregate_release_group(op, partial->slots[s].group, op->execution->memory);
-            }
-            table_release(partial);
+            release_partial(op, &self->partials[i][p]);
         }
     }
 }
@@ -412,6 +422,6 @@ static void aggregate_close(struct operator *op) {
 const struct operator_class aggregate_class = {
     .name = "Aggregate", .partition_count = KEY_PARTITIONS, .open = aggregate_open, .begin = aggregate_begin, .push = aggregate_push,
     .prepare = aggregate_prepare, .fold = aggregate_fold, .finish = aggregate_finish, .ended = aggregate_ended, .commit = aggregate_commit,
-    .rollback = aggregate_rollback, .log_changes = aggregate_log, .apply_changes = aggregate_apply, .snapshot = aggregate_snapshot,
+    .rollback = aggregate_rollback, .state_parts = KEY_PARTITIONS, .log_changes = aggregate_log, .apply_changes = aggregate_apply, .snapshot = aggregate_snapshot,
     .restore = aggregate_restore, .describe_state = aggregate_describe, .clear = aggregate_clear, .bytes = aggregate_bytes, .close = aggregate_close,
 };

@@ -33,6 +33,7 @@ struct aggregate_self {
     struct key_layout layout;
     bool ordered;                    // some call sees the order of rows
     bool keeps_rows;                 // ordered, and several workers: rows wait in `pending`
+    bool owns_memory;                // some state has memory of its own
     bool no_keys;
     struct state_table tables[KEY_PARTITIONS];
     struct distinct_plan *distincts;
@@ -51,9 +52,9 @@ void aggregate_drop_partials(struct operator *op);
 enum status aggregate_emit(struct operator *op, struct worker *w, uint32_t key_partition);
 void aggregate_commit(struct operator *op);
 enum status aggregate_rollback(struct operator *op, struct error *e);
-enum status aggregate_log(struct operator *op, struct buffer *out, struct error *e);
+enum status aggregate_log(struct operator *op, uint32_t part, struct buffer *out, struct error *e);
 enum status aggregate_apply(struct operator *op, struct reader *in, struct error *e);
-enum status aggregate_snapshot(struct operator *op, struct buffer *out, struct error *e);
+enum status aggregate_snapshot(struct operator *op, uint32_t part, struct buffer *out, struct error *e);
 enum status aggregate_restore(struct operator *op, struct reader *in, struct error *e);
 enum status aggregate_describe(struct operator *op, struct buffer *out);
 void aggregate_clear(struct operator *op);

@@ -3,7 +3,6 @@
 // gives its old result with weight −1 (computed from the undo image) and its new one with +1; equal ones cancel here. A result
 // that cannot be computed (overflow) is a dead group: its state stays, and the row is back as soon as it can be computed.
 #include "exec/aggregate.h"
-#include <stdlib.h>
 
 static enum status codec_save(void *context, const struct group *g, struct buffer *out) {
     const struct operator *op = context;
@@ -116,18 +115,19 @@ static enum status emit_made(struct operator *op, struct worker *w, struct batch
 static enum status emit_all(struct operator *op, struct worker *w, uint32_t p) {
     struct aggregate_self *self = op->self;
     struct hash_table *t = &self->tables[p].table;
-    struct group **groups;
+    struct table_slot *slots;
     size_t group_count = t->count;
-    if (table_sorted(t, &groups) != STATUS_OK) return worker_no_memory(w);
+    if (table_sorted(t, &slots) != STATUS_OK) return worker_no_memory(w);
     enum status status = STATUS_OK;
     for (size_t begin = 0; begin < group_count && status == STATUS_OK && !operator_is_done(op); begin += BATCH_ROWS) {
-        size_t left = group_count - begin;
-        struct batch *b = results(op, w, groups + begin, left < BATCH_ROWS ? (uint32_t)left : BATCH_ROWS,
-                                  operator_sequence(op, p, begin / BATCH_ROWS), true);
+        struct group *groups[BATCH_ROWS];
+        uint32_t count = group_count - begin < BATCH_ROWS ? (uint32_t)(group_count - begin) : BATCH_ROWS;
+        for (uint32_t i = 0; i < count; i++) groups[i] = slots[begin + i].group;
+        struct batch *b = results(op, w, groups, count, operator_sequence(op, p, begin / BATCH_ROWS), true);
         status = b ? emit_made(op, w, b) : w->error.status;
         batch_unref(b);
     }
-    if (groups) memory_free(t->memory, groups, group_count * sizeof(struct group *));
+    if (slots) memory_free(t->memory, slots, group_count * sizeof *slots);
     return status;
 }
 
@@ -253,19 +253,11 @@ static enum status emit_chunk(struct operator *op, struct worker *w, struct stat
     return status;
 }
 
-static int touched_order(const void *a, const void *b) {
-    const struct touched_group *x = a, *y = b;
-    if (x->hash != y->hash) return x->hash < y->hash ? -1 : 1;
-    int order = string_view_compare(&x->group->key, &y->group->key);
-    return order ? order : key_is_null(&x->group->key) - key_is_null(&y->group->key);
-}
-
 static enum status emit_changes(struct operator *op, struct worker *w, uint32_t p) {
     struct aggregate_self *self = op->self;
     struct state_table *s = &self->tables[p];
     if (!s->touched.count) return STATUS_OK;
-    qsort(s->touched.items, s->touched.count, sizeof(struct touched_group), touched_order);
-    for (size_t i = 0; i < s->touched.count; i++) ((struct touched_group *)vector_at(&s->touched, i))->group->touched = (uint32_t)i + 1;
+    if (state_order_touched(s) != STATUS_OK) return worker_no_memory(w);
     uint64_t n = 0;
     for (size_t begin = 0; begin < s->touched.count; begin += BATCH_ROWS, n += 2) {
         size_t left = s->touched.count - begin;
@@ -308,19 +300,16 @@ enum status aggregate_rollback(struct operator *op, struct error *e) {
     return status == STATUS_OK ? STATUS_OK : error_no_memory(e);
 }
 
-static enum status write_tables(struct operator *op, struct buffer *out, enum status (*write)(const struct state_table *, struct buffer *),
+static enum status write_tables(struct operator *op, uint32_t p, struct buffer *out, enum status (*write)(const struct state_table *, struct buffer *),
                                 struct error *e) {
     struct aggregate_self *self = op->self;
-    enum status status = STATUS_OK;
-    for (uint32_t p = 0; p < KEY_PARTITIONS && status == STATUS_OK; p++) {
-        status = write(&self->tables[p], out);
-        for (uint32_t d = 0; d < self->distinct_count && status == STATUS_OK; d++) status = write(&self->distincts[d].tables[p], out);
-    }
+    enum status status = write(&self->tables[p], out);
+    for (uint32_t d = 0; d < self->distinct_count && status == STATUS_OK; d++) status = write(&self->distincts[d].tables[p], out);
     return status == STATUS_OK ? STATUS_OK : error_no_memory(e);
 }
 
-enum status aggregate_log(struct operator *op, struct buffer *out, struct error *e) { return write_tables(op, out, state_log, e); }
-enum status aggregate_snapshot(struct operator *op, struct buffer *out, struct error *e) { return write_tables(op, out, state_snapshot, e); }
+enum status aggregate_log(struct operator *op, uint32_t part, struct buffer *out, struct error *e) { return write_tables(op, part, out, state_log, e); }
+enum status aggregate_snapshot(struct operator *op, uint32_t part, struct buffer *out, struct error *e) { return write_tables(op, part, out, state_snapshot, e); }
 
 enum status aggregate_apply(struct operator *op, struct reader *in, struct error *e) {
     struct aggregate_self *self = op->self;

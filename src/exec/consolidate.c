@@ -5,8 +5,8 @@
 //                                         its delete. More than one live row: the first stays, the others are dead (KEY_NOT_UNIQUE)
 //     over rows that only come            the last row of a key wins, the replaced ones are counted as merged
 //
-// Rows wait by reference until finish and leave in their own batches, narrowed: origin and raw bytes go along. One partition. Whether a key
-// had a live row in an earlier epoch is not known here.
+// Rows wait by reference until finish and leave in their own batches, narrowed: origin and raw bytes go along. Workers settle a key partition
+// each; who settles the last one lets the rows go, in order. Whether a key had a live row in an earlier epoch is not known here.
 #include "column/value.h"
 #include "exec/row_store.h"
 #include "exec/state_table.h"
@@ -18,6 +18,10 @@ struct consolidate_self {
     struct key_layout layout;
     uint32_t key_count;
     bool retracts;
+    struct waiting_row *list;      // of all rows, in order
+    uint64_t list_count;
+    uint64_t counts[KEY_PARTITIONS];  // rows of each
+    _Atomic uint32_t settled;      // partitions
 };
 
 // What waits for a key: rows chained in order, 0 ends.
@@ -89,24 +93,49 @@ static enum status consolidate_push(struct operator *op, struct worker *w, uint3
     return row_store_keep(&self->rows, w, d, b->sequence, 0, keys);
 }
 
-static enum status consolidate_prepare(struct operator *op, struct error *e) {
-    return row_store_merge(&((struct consolidate_self *)op->self)->rows) == STATUS_OK ? STATUS_OK : error_no_memory(e);
+static void free_list(struct operator *op) {
+    struct consolidate_self *self = op->self;
+    if (self->list) memory_free(op->execution->memory, self->list, self->list_count * sizeof *self->list);
+    self->list = NULL;
+    self->list_count = 0;
 }
 
-static enum status chain_rows(struct consolidate_self *self, struct hash_table *table, struct waiting_row *list) {
+static enum status consolidate_prepare(struct operator *op, struct error *e) {
+    struct consolidate_self *self = op->self;
+    free_list(op);
+    self->settled = 0;
+    memset(self->counts, 0, sizeof self->counts);
+    if (row_store_merge(&self->rows) != STATUS_OK) return error_no_memory(e);
+    uint64_t count = self->rows.row_count;
+    if (!count) return STATUS_OK;
+    if (count >= UINT32_MAX) return error_set(e, STATUS_LIMIT, NULL, "an epoch has too many rows for one table");
+    self->list = memory_alloc_zeroed(op->execution->memory, count * sizeof *self->list);
+    if (!self->list) return error_no_memory(e);
+    self->list_count = count;
+    for (uint32_t i = 0; i < self->rows.all.count; i++) {
+        const struct kept_batch *kept = row_store_at(&self->rows, i);
+        const struct key_batch *keys = kept->extra;
+        for (uint32_t k = 0; k < kept->batch->selected_count; k++) self->counts[key_partition(keys->hashes[k])]++;
+    }
+    return STATUS_OK;
+}
+
+static enum status chain_rows(struct consolidate_self *self, struct hash_table *table, uint32_t p) {
     uint32_t n = 0;
+    if (!table_reserve(table, self->counts[p])) return STATUS_NO_MEMORY;
     for (uint32_t i = 0; i < self->rows.all.count; i++) {
         const struct kept_batch *kept = row_store_at(&self->rows, i);
         const struct key_batch *keys = kept->extra;
         struct rows rows = batch_rows(kept->batch);
         for (uint32_t k = 0; k < rows.count; k++, n++) {
+            if (key_partition(keys->hashes[k]) != p) continue;
             bool added;
             struct group *g = table_find_or_add(table, &keys->keys[k], keys->hashes[k], &added);
             if (!g) return STATUS_NO_MEMORY;
             struct waiting_key *key = group_state(g, 0);
             uint32_t row = rows_at(&rows, k);
-            list[n] = (struct waiting_row){.row = {.batch = i, .row = row}, .weight = (int8_t)batch_weight(kept->batch, row)};
-            if (key->last) list[key->last - 1].next = n + 1;
+            self->list[n] = (struct waiting_row){.row = {.batch = i, .row = row}, .weight = (int8_t)batch_weight(kept->batch, row)};
+            if (key->last) self->list[key->last - 1].next = n + 1;
             else key->first = n + 1;
             key->last = n + 1;
             key->count++;
@@ -253,38 +282,39 @@ static enum status emit_settled(struct operator *op, struct worker *w, const str
     return STATUS_OK;
 }
 
-static enum status consolidate_finish(struct operator *op, struct worker *w, uint32_t key_partition) {
-    (void)key_partition;
+static enum status consolidate_finish(struct operator *op, struct worker *w, uint32_t p) {
     struct consolidate_self *self = op->self;
     struct memory *memory = op->execution->memory;
-    uint64_t count = self->rows.row_count;
-    if (!count) return STATUS_OK;
-    if (count >= UINT32_MAX) return worker_fail(w, STATUS_LIMIT, NULL, "an epoch has too many rows for one table");
-    struct waiting_row *list = memory_alloc_zeroed(memory, count * sizeof *list);
-    if (!list) return worker_no_memory(w);
+    if (!self->list) return STATUS_OK;
     struct hash_table table;
     struct arena a;
     table_init(&table, memory, sizeof(struct waiting_key));
     arena_init(&a, memory);
-    enum status status = chain_rows(self, &table, list);
-    if (status == STATUS_OK) status = settle(self, &table, list, &a, memory);
-    status = status == STATUS_OK ? emit_settled(op, w, list) : worker_no_memory(w);
+    enum status status = self->counts[p] ? chain_rows(self, &table, p) : STATUS_OK;
+    if (status == STATUS_OK) status = settle(self, &table, self->list, &a, memory);
     arena_release(&a);
     table_release(&table);
-    memory_free(memory, list, count * sizeof *list);
+    if (status != STATUS_OK) return worker_no_memory(w);
+    if (++self->settled < KEY_PARTITIONS) return STATUS_OK;
+    status = emit_settled(op, w, self->list);
+    free_list(op);
     row_store_clear(&self->rows);
     return status;
 }
 
 static enum status consolidate_rollback(struct operator *op, struct error *e) {
     (void)e;
+    free_list(op);
     row_store_clear(&((struct consolidate_self *)op->self)->rows);
     return STATUS_OK;
 }
 
-static void consolidate_close(struct operator *op) { row_store_release(&((struct consolidate_self *)op->self)->rows); }
+static void consolidate_close(struct operator *op) {
+    free_list(op);
+    row_store_release(&((struct consolidate_self *)op->self)->rows);
+}
 
 const struct operator_class consolidate_class = {
-    .name = "Consolidate", .partition_count = 1, .open = consolidate_open, .push = consolidate_push, .prepare = consolidate_prepare,
+    .name = "Consolidate", .partition_count = KEY_PARTITIONS, .open = consolidate_open, .push = consolidate_push, .prepare = consolidate_prepare,
     .finish = consolidate_finish, .rollback = consolidate_rollback, .close = consolidate_close,
 };

@@ -80,10 +80,11 @@ void execution_commit(struct execution *x);                                     
 enum status execution_rollback(struct execution *x, struct error *e) WARN_UNUSED;  // state, partials and counters as before
 
 // State. Changes of the running epoch (between run and commit), and the whole. Formats: exec/README.md. Operators are named by
-// flow and position in it, so that a plan built anew from the same text finds its state.
-enum status execution_log_changes(struct execution *x, struct buffer *out, struct error *e) WARN_UNUSED;
+// flow and position in it, so that a plan built anew from the same text finds its state. Both append to `out`, by all workers of the crew
+// (NULL: by the caller alone).
+enum status execution_log_changes(struct execution *x, struct crew *crew, struct buffer *out, struct error *e) WARN_UNUSED;
 enum status execution_apply_changes(struct execution *x, struct reader *in, struct error *e) WARN_UNUSED;
-enum status execution_snapshot(struct execution *x, struct buffer *out, struct error *e) WARN_UNUSED;
+enum status execution_snapshot(struct execution *x, struct crew *crew, struct buffer *out, struct error *e) WARN_UNUSED;
 enum status execution_restore(struct execution *x, struct reader *in, struct error *e) WARN_UNUSED;   // sections of unknown flows are skipped
 // Loads what joins read whole (static sides), unless it is loaded. *digest: of those rows, in plan order; 0: there are none.
 enum status execution_load_static(struct execution *x, uint64_t *digest, struct error *e) WARN_UNUSED;

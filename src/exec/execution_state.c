@@ -6,7 +6,7 @@
 
 enum writing { WRITE_CHANGES, WRITE_SNAPSHOT };
 
-static bool has_state(const struct operator *op) { return op->class->snapshot && op->class->restore; }
+static bool has_state(const struct operator *op) { return op->class->state_parts > 0; }
 
 static enum status description_hash(struct operator *op, uint64_t *out) {
     struct buffer text;
@@ -17,30 +17,82 @@ static enum status description_hash(struct operator *op, uint64_t *out) {
     return status;
 }
 
-static enum status write_section(struct operator *op, enum writing what, struct buffer *body, struct buffer *out, struct error *e) {
+struct part {                      // of one operator's state
+    struct operator *op;
+    uint32_t index;
+    struct buffer bytes;
+    struct error error;
+};
+
+struct writing_run {
+    enum writing what;
+    struct part *parts;
+    uint32_t count;
+    _Atomic uint32_t next;
+};
+
+static void write_parts(void *context, uint32_t worker_index) {
+    struct writing_run *run = context;
+    (void)worker_index;
+    for (uint32_t i = run->next++; i < run->count; i = run->next++) {
+        struct part *p = &run->parts[i];
+        const struct operator_class *class = p->op->class;
+        error_clear(&p->error);
+        enum status status = run->what == WRITE_SNAPSHOT ? class->snapshot(p->op, p->index, &p->bytes, &p->error)
+                                                         : class->log_changes(p->op, p->index, &p->bytes, &p->error);
+        if (status != STATUS_OK && p->error.status == STATUS_OK) error_set(&p->error, status, NULL, "a state could not be written");
+    }
+}
+
+// The section of parts[0].op: its head, then its parts in order. A part is given back as soon as it is copied.
+static enum status write_section(struct part *parts, struct buffer *out, struct error *e) {
+    struct operator *op = parts->op;
     uint64_t hash = 0;
-    buffer_clear(body);
-    if (what == WRITE_SNAPSHOT) TRY(op->class->snapshot(op, body, e));
-    else TRY(op->class->log_changes(op, body, e));
+    size_t size_bytes = 0;
+    for (uint32_t i = 0; i < op->class->state_parts; i++) {
+        if (parts[i].error.status != STATUS_OK) {
+            *e = parts[i].error;
+            return e->status;
+        }
+        size_bytes += parts[i].bytes.size_bytes;
+    }
     enum status status = description_hash(op, &hash);
     if (status == STATUS_OK) status = write_string(out, op->flow_name);
     if (status == STATUS_OK) status = write_varint(out, op->position);
     if (status == STATUS_OK) status = write_fixed64(out, hash);
-    if (status == STATUS_OK) status = write_bytes(out, body->data, body->size_bytes);
+    if (status == STATUS_OK) status = write_varint(out, size_bytes);
+    if (status == STATUS_OK) status = buffer_reserve(out, size_bytes);
+    for (uint32_t i = 0; i < op->class->state_parts && status == STATUS_OK; i++) {
+        status = buffer_append(out, parts[i].bytes.data, parts[i].bytes.size_bytes);
+        buffer_release(&parts[i].bytes);
+    }
     return status == STATUS_OK ? STATUS_OK : error_no_memory(e);
 }
 
-static enum status write_sections(struct execution *x, enum writing what, struct buffer *out, struct error *e) {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < x->operator_count; i++) count += has_state(&x->operators[i]);
-    if (write_varint(out, count) != STATUS_OK) return error_no_memory(e);
-    struct buffer body;
-    buffer_init(&body, x->memory);
-    enum status status = STATUS_OK;
-    for (uint32_t i = 0; i < x->operator_count && status == STATUS_OK; i++) {
-        if (has_state(&x->operators[i])) status = write_section(&x->operators[i], what, &body, out, e);
+static enum status write_sections(struct execution *x, struct crew *crew, enum writing what, struct buffer *out, struct error *e) {
+    struct writing_run run = {.what = what};
+    uint32_t count = 0, most = 0;
+    for (uint32_t i = 0; i < x->operator_count; i++) {
+        count += has_state(&x->operators[i]);
+        most += x->operators[i].class->state_parts;
     }
-    buffer_release(&body);
+    if (write_varint(out, count) != STATUS_OK) return error_no_memory(e);
+    if (!count) return STATUS_OK;
+    run.parts = memory_alloc_zeroed(x->memory, most * sizeof *run.parts);
+    if (!run.parts) return error_no_memory(e);
+    for (uint32_t i = 0; i < x->operator_count; i++) {
+        struct operator *op = &x->operators[i];
+        for (uint32_t k = 0; k < op->class->state_parts; k++) {
+            run.parts[run.count] = (struct part){.op = op, .index = k};
+            buffer_init(&run.parts[run.count++].bytes, x->memory);
+        }
+    }
+    if (crew) crew_run(crew, write_parts, &run);
+    else write_parts(&run, 0);
+    enum status status = STATUS_OK;
+    for (uint32_t i = 0; i < run.count && status == STATUS_OK; i += run.parts[i].op->class->state_parts) status = write_section(&run.parts[i], out, e);
+    for (uint32_t i = 0; i < run.count; i++) buffer_release(&run.parts[i].bytes);
+    memory_free(x->memory, run.parts, most * sizeof *run.parts);
     return status;
 }
 
@@ -77,9 +129,13 @@ static enum status read_sections(struct execution *x, enum writing what, struct 
     return in->failed ? error_set(e, STATUS_CORRUPT, NULL, "the saved state is cut short") : STATUS_OK;
 }
 
-enum status execution_log_changes(struct execution *x, struct buffer *out, struct error *e) { return write_sections(x, WRITE_CHANGES, out, e); }
+enum status execution_log_changes(struct execution *x, struct crew *crew, struct buffer *out, struct error *e) {
+    return write_sections(x, crew, WRITE_CHANGES, out, e);
+}
 enum status execution_apply_changes(struct execution *x, struct reader *in, struct error *e) { return read_sections(x, WRITE_CHANGES, in, e); }
-enum status execution_snapshot(struct execution *x, struct buffer *out, struct error *e) { return write_sections(x, WRITE_SNAPSHOT, out, e); }
+enum status execution_snapshot(struct execution *x, struct crew *crew, struct buffer *out, struct error *e) {
+    return write_sections(x, crew, WRITE_SNAPSHOT, out, e);
+}
 enum status execution_restore(struct execution *x, struct reader *in, struct error *e) { return read_sections(x, WRITE_SNAPSHOT, in, e); }
 
 enum status execution_load_static(struct execution *x, uint64_t *digest, struct error *e) {

@@ -22,7 +22,7 @@ static void free_key(struct hash_table *t, struct string_view *key) {
 }
 
 void table_release(struct hash_table *t) {
-    for (size_t i = 0; i < t->slot_count; i++) {
+    for (size_t i = 0; i < t->slot_count && t->key_bytes; i++) {
         if (table_slot_is_live(&t->slots[i])) free_key(t, &t->slots[i].group->key);
     }
     if (t->slots) memory_free(t->memory, t->slots, t->slot_count * sizeof *t->slots);
@@ -44,9 +44,9 @@ struct group *table_find(const struct hash_table *t, const struct string_view *k
     }
 }
 
-static bool rehash(struct hash_table *t) {
+static bool rehash(struct hash_table *t, size_t count) {
     size_t wanted = t->slot_count ? t->slot_count : FIRST_SLOTS;
-    while (t->count + 1 > wanted / 8 * 4) wanted *= 2;
+    while (count > wanted / 8 * 4) wanted *= 2;
     struct table_slot *slots = memory_alloc_zeroed(t->memory, wanted * sizeof *slots);
     if (!slots) return false;
     for (size_t i = 0; i < t->slot_count; i++) {
@@ -61,6 +61,8 @@ static bool rehash(struct hash_table *t) {
     t->used_count = t->count;
     return true;
 }
+
+bool table_reserve(struct hash_table *t, size_t count) { return count <= t->slot_count / 8 * 4 || rehash(t, count); }
 
 static struct group *take_group(struct hash_table *t) {
     if (t->free_groups) {
@@ -96,7 +98,7 @@ static bool own_key(struct hash_table *t, const struct string_view *key, struct 
 
 struct group *table_find_or_add(struct hash_table *t, const struct string_view *key, uint64_t hash, bool *added) {
     *added = false;
-    if (t->used_count + 1 > t->slot_count / 8 * 5 && !rehash(t)) return NULL;
+    if (t->used_count + 1 > t->slot_count / 8 * 5 && !rehash(t, t->count + 1)) return NULL;
     size_t mask = t->slot_count - 1;
     size_t i = hash & mask;
     struct table_slot *reuse = NULL;
@@ -137,39 +139,68 @@ void table_remove(struct hash_table *t, struct group *g) {
     }
 }
 
-static int group_order(const void *a, const void *b) {
-    const struct group *x = *(struct group *const *)a, *y = *(struct group *const *)b;
-    if (x->hash != y->hash) return x->hash < y->hash ? -1 : 1;
-    int order = string_view_compare(&x->key, &y->key);
-    return order ? order : key_is_null(&x->key) - key_is_null(&y->key);
-}
-
-void groups_sort(struct group **groups, size_t count) {
-    if (count > 1) qsort(groups, count, sizeof(struct group *), group_order);
-}
-
 static int slot_order(const void *a, const void *b) {
     const struct table_slot *x = a, *y = b;
     if (x->hash != y->hash) return x->hash < y->hash ? -1 : 1;
-    return group_order(&x->group, &y->group);
+    int order = string_view_compare(&x->group->key, &y->group->key);
+    return order ? order : key_is_null(&x->group->key) - key_is_null(&y->group->key);
 }
 
-enum status table_sorted(const struct hash_table *t, struct group ***out) {
+// Few slots, or many that fell together (hashes can be made to collide): a sort that does not care.
+static void sort_bucket(struct table_slot *slots, size_t count) {
+    if (count > 32) {
+        qsort(slots, count, sizeof *slots, slot_order);
+        return;
+    }
+    for (size_t i = 1; i < count; i++) {
+        struct table_slot one = slots[i];
+        size_t at = i;
+        for (; at > 0 && slot_order(&one, &slots[at - 1]) < 0; at--) slots[at] = slots[at - 1];
+        slots[at] = one;
+    }
+}
+
+// Hashes are spread evenly between the least and the greatest: dealt into count / 4 equal ranges, about four fall into each.
+enum status slots_sort(struct memory *memory, struct table_slot *slots, size_t count) {
+    uint64_t least = UINT64_MAX, greatest = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (slots[i].hash < least) least = slots[i].hash;
+        if (slots[i].hash > greatest) greatest = slots[i].hash;
+    }
+    if (count < 64 || greatest - least < count) {
+        if (count > 1) qsort(slots, count, sizeof *slots, slot_order);
+        return STATUS_OK;
+    }
+    int shift = 0;
+    while ((greatest - least) >> shift >= count / 4) shift++;
+    size_t bucket_count = (size_t)((greatest - least) >> shift) + 1;
+    struct table_slot *from = memory_alloc(memory, count * sizeof *from);
+    size_t *ends = memory_alloc_zeroed(memory, (bucket_count + 1) * sizeof *ends);
+    if (from && ends) {
+        memcpy(from, slots, count * sizeof *from);
+        for (size_t i = 0; i < count; i++) ends[((from[i].hash - least) >> shift) + 1]++;
+        for (size_t b = 0; b < bucket_count; b++) ends[b + 1] += ends[b];
+        for (size_t i = 0; i < count; i++) slots[ends[(from[i].hash - least) >> shift]++] = from[i];
+        for (size_t b = 0, begin = 0; b < bucket_count; begin = ends[b++]) sort_bucket(slots + begin, ends[b] - begin);
+    }
+    bool done = from && ends;
+    if (from) memory_free(memory, from, count * sizeof *from);
+    if (ends) memory_free(memory, ends, (bucket_count + 1) * sizeof *ends);
+    return done ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+enum status table_sorted(const struct hash_table *t, struct table_slot **out) {
     *out = NULL;
     if (!t->count) return STATUS_OK;
-    // Slots are sorted, as their hashes are at hand; groups lie anywhere in memory.
     struct table_slot *slots = memory_alloc(t->memory, t->count * sizeof *slots);
-    struct group **groups = memory_alloc(t->memory, t->count * sizeof(struct group *));
     size_t n = 0;
-    for (size_t i = 0; slots && groups && i < t->slot_count; i++) {
+    for (size_t i = 0; slots && i < t->slot_count; i++) {
         if (table_slot_is_live(&t->slots[i])) slots[n++] = t->slots[i];
     }
-    if (slots && n > 1) qsort(slots, n, sizeof *slots, slot_order);
-    for (size_t i = 0; groups && i < n; i++) groups[i] = slots[i].group;
-    if (slots) memory_free(t->memory, slots, t->count * sizeof *slots);
-    else if (groups) memory_free(t->memory, groups, t->count * sizeof(struct group *));
-    *out = slots ? groups : NULL;
-    return *out ? STATUS_OK : STATUS_NO_MEMORY;
+    enum status status = slots ? slots_sort(t->memory, slots, n) : STATUS_NO_MEMORY;
+    if (status == STATUS_OK) *out = slots;
+    else if (slots) memory_free(t->memory, slots, t->count * sizeof *slots);
+    return status;
 }
 
 size_t table_bytes(const struct hash_table *t) {

@@ -53,10 +53,12 @@ struct group *table_find(const struct hash_table *t, const struct string_view *k
 // Its states are zeroed and its weight is 0 when added. NULL: no memory.
 struct group *table_find_or_add(struct hash_table *t, const struct string_view *key, uint64_t hash, bool *added);
 void table_remove(struct hash_table *t, struct group *g);
+// Room for so many groups in all, without growing on the way. False: no memory.
+bool table_reserve(struct hash_table *t, size_t count);
 // Groups in the order of (hash, key): the same whatever the order of arrival. memory_free(t->memory, *out, t->count * sizeof **out).
-enum status table_sorted(const struct hash_table *t, struct group ***out) WARN_UNUSED;
+enum status table_sorted(const struct hash_table *t, struct table_slot **out) WARN_UNUSED;
+enum status slots_sort(struct memory *memory, struct table_slot *slots, size_t count) WARN_UNUSED;  // the same order
 size_t table_bytes(const struct hash_table *t);
-void groups_sort(struct group **groups, size_t count);
 
 static inline void table_prefetch(const struct hash_table *t, uint64_t hash) {
     if (t->slot_count) __builtin_prefetch(&t->slots[hash & (t->slot_count - 1)]);

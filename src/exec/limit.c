@@ -98,7 +98,8 @@ static enum status limit_rollback(struct operator *op, struct error *e) {
     return STATUS_OK;
 }
 
-static enum status limit_save(struct operator *op, struct buffer *out, struct error *e) {
+static enum status limit_save(struct operator *op, uint32_t part, struct buffer *out, struct error *e) {
+    (void)part;
     return write_varint(out, ((struct limit_state *)op->self)->seen) == STATUS_OK ? STATUS_OK : error_no_memory(e);
 }
 
@@ -125,6 +126,6 @@ static void limit_close(struct operator *op) { row_store_release(&((struct limit
 
 const struct operator_class limit_class = {
     .name = "Limit", .partition_count = 1, .open = limit_open, .begin = limit_begin, .push = limit_push, .prepare = limit_prepare, .fold = limit_fold,
-    .finish = limit_fold, .commit = limit_commit, .rollback = limit_rollback, .log_changes = limit_save, .apply_changes = limit_load,
+    .finish = limit_fold, .commit = limit_commit, .rollback = limit_rollback, .state_parts = 1, .log_changes = limit_save, .apply_changes = limit_load,
     .snapshot = limit_save, .restore = limit_load, .describe_state = limit_describe, .clear = limit_clear, .close = limit_close,
 };

@@ -48,9 +48,10 @@ struct operator_class {
     void (*ended)(struct operator *op);                                                  // after all partitions of fold or finish; NULL
     void (*commit)(struct operator *op);
     enum status (*rollback)(struct operator *op, struct error *e);                       // drops partials, too
-    enum status (*log_changes)(struct operator *op, struct buffer *out, struct error *e);  // NULL: no state outlives an epoch
+    uint32_t state_parts;                // written one after another, made at once: 1 or KEY_PARTITIONS; 0: no state outlives an epoch
+    enum status (*log_changes)(struct operator *op, uint32_t part, struct buffer *out, struct error *e);
     enum status (*apply_changes)(struct operator *op, struct reader *in, struct error *e);
-    enum status (*snapshot)(struct operator *op, struct buffer *out, struct error *e);
+    enum status (*snapshot)(struct operator *op, uint32_t part, struct buffer *out, struct error *e);
     enum status (*restore)(struct operator *op, struct reader *in, struct error *e);
     enum status (*describe_state)(struct operator *op, struct buffer *out);              // columns and types
     void (*clear)(struct operator *op);                                                  // forgets the state

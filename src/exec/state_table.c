@@ -21,13 +21,13 @@ void state_table_init(struct state_table *s, struct memory *memory, size_t state
 }
 
 static void release_states(struct state_table *s, struct group *g) {
-    if (s->codec) s->codec->release(s->context, g);
+    if (s->codec && !s->owns_nothing) s->codec->release(s->context, g);
     memset(g + 1, 0, s->table.group_bytes - sizeof *g);
 }
 
 void state_table_clear(struct state_table *s) {
-    for (size_t i = 0; i < s->table.slot_count; i++) {
-        if (table_slot_is_live(&s->table.slots[i])) release_states(s, s->table.slots[i].group);
+    for (size_t i = 0; i < s->table.slot_count && s->codec && !s->owns_nothing; i++) {
+        if (table_slot_is_live(&s->table.slots[i])) s->codec->release(s->context, s->table.slots[i].group);
     }
     table_release(&s->table);
     vector_clear(&s->touched);
@@ -110,6 +110,26 @@ static enum status write_entry(const struct state_table *s, const struct group *
     return gone ? STATUS_OK : save_image(s, g, out);
 }
 
+// Touched groups in the order of (hash, key), and each group's place among them.
+enum status state_order_touched(struct state_table *s) {
+    size_t count = s->touched.count;
+    if (!count) return STATUS_OK;
+    struct memory *memory = s->touched.memory;
+    struct table_slot *slots = memory_alloc(memory, count * sizeof *slots);
+    struct touched_group *items = s->touched.items, *from = memory_alloc(memory, count * sizeof *from);
+    for (size_t i = 0; slots && i < count; i++) slots[i] = (struct table_slot){.hash = items[i].hash, .group = items[i].group};
+    enum status status = slots && from ? slots_sort(memory, slots, count) : STATUS_NO_MEMORY;
+    if (status == STATUS_OK) memcpy(from, items, count * sizeof *from);
+    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+        if (i + PREFETCH < count) __builtin_prefetch(slots[i + PREFETCH].group);
+        items[i] = from[slots[i].group->touched - 1];
+        slots[i].group->touched = (uint32_t)i + 1;
+    }
+    if (slots) memory_free(memory, slots, count * sizeof *slots);
+    if (from) memory_free(memory, from, count * sizeof *from);
+    return status;
+}
+
 enum status state_log(const struct state_table *s, struct buffer *out) {
     TRY(write_varint(out, s->touched.count));
     for (size_t i = 0; i < s->touched.count; i++) {
@@ -121,14 +141,14 @@ enum status state_log(const struct state_table *s, struct buffer *out) {
 }
 
 enum status state_snapshot(const struct state_table *s, struct buffer *out) {
-    struct group **groups;
+    struct table_slot *groups;
     TRY(table_sorted(&s->table, &groups));
     enum status status = write_varint(out, s->table.count);
     for (size_t i = 0; i < s->table.count && status == STATUS_OK; i++) {
-        if (i + PREFETCH < s->table.count) prefetch_group(groups[i + PREFETCH]);
-        status = write_entry(s, groups[i], out);
+        if (i + PREFETCH < s->table.count) prefetch_group(groups[i + PREFETCH].group);
+        status = write_entry(s, groups[i].group, out);
     }
-    if (groups) memory_free(s->table.memory, groups, s->table.count * sizeof(struct group *));
+    if (groups) memory_free(s->table.memory, groups, s->table.count * sizeof *groups);
     return status;
 }
 

@@ -32,6 +32,7 @@ struct state_table {
     struct vector touched;     // of struct touched_group
     struct buffer undo;
     bool keeps_empty;          // a weight of 0 does not end a group (the one group of an aggregate without keys)
+    bool owns_nothing;         // no state has memory of its own: nothing to release one by one
     bool no_undo;              // batch: nothing is ever taken back
 };
 
@@ -42,6 +43,7 @@ void state_table_clear(struct state_table *s);  // forgets everything
 // Finds or adds and touches. NULL: no memory (what was added is gone again).
 struct group *state_group(struct state_table *s, const struct string_view *key, uint64_t hash);
 void state_commit(struct state_table *s);
+enum status state_order_touched(struct state_table *s) WARN_UNUSED;
 enum status state_rollback(struct state_table *s) WARN_UNUSED;
 // Count of entries, then entries. STATUS_CORRUPT from apply leaves what was read so far: the caller gives up the whole.
 enum status state_log(const struct state_table *s, struct buffer *out) WARN_UNUSED;

@@ -311,11 +311,13 @@ static enum status topn_rollback(struct operator *op, struct error *e) {
     return state_rollback(&self->table) == STATUS_OK ? STATUS_OK : error_no_memory(e);
 }
 
-static enum status topn_log(struct operator *op, struct buffer *out, struct error *e) {
+static enum status topn_log(struct operator *op, uint32_t part, struct buffer *out, struct error *e) {
+    (void)part;
     return state_log(&((struct topn_state *)op->self)->table, out) == STATUS_OK ? STATUS_OK : error_no_memory(e);
 }
 
-static enum status topn_snapshot(struct operator *op, struct buffer *out, struct error *e) {
+static enum status topn_snapshot(struct operator *op, uint32_t part, struct buffer *out, struct error *e) {
+    (void)part;
     return state_snapshot(&((struct topn_state *)op->self)->table, out) == STATUS_OK ? STATUS_OK : error_no_memory(e);
 }
 
@@ -371,6 +373,6 @@ static void topn_close(struct operator *op) {
 
 const struct operator_class topn_class = {
     .name = "TopN", .partition_count = 1, .open = topn_open, .push = topn_push, .prepare = topn_prepare, .fold = topn_fold, .finish = topn_finish,
-    .commit = topn_commit, .rollback = topn_rollback, .log_changes = topn_log, .apply_changes = topn_apply, .snapshot = topn_snapshot,
+    .commit = topn_commit, .rollback = topn_rollback, .state_parts = 1, .log_changes = topn_log, .apply_changes = topn_apply, .snapshot = topn_snapshot,
     .restore = topn_restore, .describe_state = topn_describe, .clear = topn_clear, .bytes = topn_bytes, .close = topn_close,
 };

@@ -61,7 +61,8 @@ static enum status values_rollback(struct operator *op, struct error *e) {
     return STATUS_OK;
 }
 
-static enum status values_save(struct operator *op, struct buffer *out, struct error *e) {
+static enum status values_save(struct operator *op, uint32_t part, struct buffer *out, struct error *e) {
+    (void)part;
     struct values_state *self = op->self;
     return buffer_append_byte(out, self->emitted || self->emitted_now) == STATUS_OK ? STATUS_OK : error_no_memory(e);
 }
@@ -82,6 +83,6 @@ static void values_clear(struct operator *op) { *(struct values_state *)op->self
 
 const struct operator_class values_class = {
     .name = "Values", .partition_count = 1, .open = values_open, .push = values_push, .commit = values_commit, .rollback = values_rollback,
-    .log_changes = values_save, .apply_changes = values_load, .snapshot = values_save, .restore = values_load, .describe_state = values_describe,
+    .state_parts = 1, .log_changes = values_save, .apply_changes = values_load, .snapshot = values_save, .restore = values_load, .describe_state = values_describe,
     .clear = values_clear,
 };

@@ -85,6 +85,10 @@ struct sink_class {
     enum status (*flush)(struct store *store, refuse_row refuse, void *context, struct error *e);
     enum status (*commit)(struct store *store, const struct sink_record *record, struct error *e);
     enum status (*abort)(struct store *store, struct error *e);
+    // After an epoch that failed (abort has been called), before it is run again: the record the store has now, as store_open would find it. A
+    // store whose commit may have succeeded though it reported failure needs it; NULL: a failed commit has written nothing. STATUS_UNREACHABLE:
+    // it is asked again later, and the epoch waits.
+    enum status (*recover)(struct store *store, bool *found, struct sink_record *record, struct error *e);
     enum status (*empty)(struct sink *sink, struct error *e);          // --full-refresh, within begin … commit
     void (*sink_close)(struct sink *sink);
     void (*store_close)(struct store *store);

@@ -4,7 +4,11 @@
 //     schema ─► open ─► start ─► [ latest ─► ranges ─► (intent is durable) ─► splits ─► read … ─► committed ]* ─► close
 //
 // A source is a set of partitions, each an ordered run of records with int64 offsets that never change meaning: reading a range again
-// gives the same rows in the same batches. Only the stream layer decides when; a source never looks ahead of what it was asked.
+// gives the same rows in the same batches. Only the stream layer decides what is read when.
+//
+// Where a flow begins is written down once: its first intent has a range for every partition that `start` named, empty (begin == end)
+// where there is nothing to read yet. From then on `from` holds every partition the flow knows; one that is not in it was found later
+// and begins at its earliest record.
 #pragma once
 #include "column/batch.h"
 #include "expr/kernel.h"
@@ -33,7 +37,7 @@ struct position {                      // next record to read of one partition
     const char *name;                  // of the partition where a number does not say it (a file's path); else NULL
     int64_t offset;
 };
-struct positions {                     // partitions without an entry are at the source's start
+struct positions {                     // a partition without an entry was found later: it is at its earliest record
     struct position *items;
     uint32_t count;
 };
@@ -87,6 +91,7 @@ struct source_class {
     // Options that contradict each other or the use (--available-now without an end); NULL: nothing to check. Offline.
     enum status (*check)(const struct source_request *r, struct error *e);
     enum status (*open)(const struct source_request *r, struct source **out, struct error *e);
+    // Where a flow that reads this source for the first time begins: every partition there is, "latest" resolved to numbers.
     enum status (*start)(struct source *s, struct arena *a, struct positions *out, struct error *e);
     // Ranges that begin at `from` and hold at most the budget, at least one record if there is any. *out empty: nothing new.
     // *exhausted: no more will come (ever, or under available_now / batch). *backlog_rows: about how many wait beyond `out`; -1 unknown.

@@ -186,8 +186,7 @@ enum status epoch_begin(struct stream *s, struct intent *i, struct error *e) {
     }
     if (encode_intent(&s->payload, i) != STATUS_OK) return error_no_memory(e);
     TRY(stream_record(s, RECORD_INTENT, e));
-    TRY(journal_sync(&s->journal, e));
-    return failpoint("epoch.intent", e);
+    return journal_sync_begin(&s->journal, e);  // beside the scan; output_begin_store waits for it before anything leaves
 }
 
 static enum status make_inputs(struct stream *s, const struct intent *i, struct epoch_input *inputs, uint32_t *count, struct error *e) {
@@ -277,7 +276,7 @@ static enum status record_commit(struct stream *s, const struct intent *i, struc
         if (r->stores[k].has_epoch && !r->stores[k].forgetful) identities[count++] = r->stores[k].identity;
     }
     buffer_clear(&s->payload);
-    TRY(execution_log_changes(r->execution, &s->payload, e));
+    TRY(execution_log_changes(r->execution, &s->crew, &s->payload, e));
     TRY(stream_record(s, RECORD_CHANGES, e));
     if (encode_commit(&s->payload, i->epoch, identities, count, refreshed, refreshed_count) != STATUS_OK) return error_no_memory(e);
     return stream_record(s, RECORD_COMMIT, e);
@@ -410,17 +409,23 @@ enum status epoch_run(struct stream *s, const struct intent *i, struct error *e)
     struct runtime *r = s->runtime;
     int64_t started_us = clock_monotonic_us();
     struct epoch_report times = {0};
-    uint32_t input_count;
+    uint32_t input_count = 0;
     uint64_t *mask = arena_alloc_array(&s->epoch_arena, bitmap_words(r->flow_count), 8);
     struct epoch_input *inputs = arena_alloc_array(&s->epoch_arena, i->input_count + 1, sizeof *inputs);
     if (!mask || !inputs) return error_no_memory(e);
     s->running_epoch = i->epoch;
     s->running_clock_us = i->clock_us;
     mark_active(r, i, mask);
-    TRY(make_inputs(s, i, inputs, &input_count, e));
+    enum status status = make_inputs(s, i, inputs, &input_count, e);
     struct epoch_run run = {.epoch = i->epoch, .now_us = i->clock_us, .inputs = inputs, .input_count = input_count, .active_outputs = mask};
-    enum status status = empty_pending_targets(r, e);
+    if (status == STATUS_OK) status = empty_pending_targets(r, e);
     if (status == STATUS_OK) status = execution_run(r->execution, &s->crew, &run, e);
+    struct error sync_error;
+    enum status synced = journal_sync_end(&s->journal, &sync_error);
+    if (status == STATUS_OK && synced != STATUS_OK) {
+        status = synced;
+        *e = sync_error;
+    }
     times.run_us = clock_monotonic_us() - started_us;
     if (status == STATUS_OK) status = failpoint("epoch.run", e);
     if (status == STATUS_OK) status = commit_stores(s, i, e);

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -222,6 +223,8 @@ enum status journal_open(struct journal *j, struct memory *memory, const char *d
     j->memory = memory;
     j->fd = -1;
     buffer_init(&j->pending, memory);
+    pthread_mutex_init(&j->syncer.mutex, NULL);
+    pthread_cond_init(&j->syncer.changed, NULL);
     memcpy(j->pipeline, pipeline, 16);
     size_t folder_bytes = strlen(data_folder) + 5;
     j->folder = memory_alloc(memory, folder_bytes);
@@ -239,7 +242,15 @@ enum status journal_open(struct journal *j, struct memory *memory, const char *d
     return reopen(j, &s, e);
 }
 
+static void await_syncer(struct journal *j) {
+    struct journal_syncer *y = &j->syncer;
+    pthread_mutex_lock(&y->mutex);
+    while (y->state == SYNC_ASKED) pthread_cond_wait(&y->changed, &y->mutex);
+    pthread_mutex_unlock(&y->mutex);
+}
+
 enum status journal_add(struct journal *j, enum record_kind kind, const void *payload, size_t size_bytes, struct error *e) {
+    await_syncer(j);
     uint8_t header[RECORD_HEADER_BYTES] = {(uint8_t)kind, j->pending.size_bytes == 0};
     if (size_bytes > UINT32_MAX) return error_set(e, STATUS_LIMIT, "LEAT_LOG_RECORD_TOO_BIG", "a log record of %zu bytes is over the limit of 4 GiB", size_bytes);
     put32(header + 4, (uint32_t)size_bytes);
@@ -253,7 +264,7 @@ enum status journal_add(struct journal *j, enum record_kind kind, const void *pa
     return STATUS_OK;
 }
 
-enum status journal_sync(struct journal *j, struct error *e) {
+static enum status write_pending(struct journal *j, struct error *e) {
     if (!j->pending.size_bytes) return STATUS_OK;
     if (j->broken || j->fd < 0) return error_set(e, STATUS_IO, "LEAT_LOG_FAILED", "the log failed before; the pipeline must be started again");
     char path[4096];
@@ -269,6 +280,73 @@ enum status journal_sync(struct journal *j, struct error *e) {
     return failpoint("journal.synced", e);
 }
 
+enum status journal_sync(struct journal *j, struct error *e) {
+    await_syncer(j);
+    return write_pending(j, e);
+}
+
+static void *sync_beside(void *argument) {
+    struct journal *j = argument;
+    struct journal_syncer *y = &j->syncer;
+    pthread_mutex_lock(&y->mutex);
+    while (!y->closing) {
+        if (y->state != SYNC_ASKED) {
+            pthread_cond_wait(&y->changed, &y->mutex);
+            continue;
+        }
+        struct error error;
+        error_clear(&error);
+        pthread_mutex_unlock(&y->mutex);
+        if (write_pending(j, &error) == STATUS_OK) error_clear(&error);
+        pthread_mutex_lock(&y->mutex);
+        y->error = error;
+        y->state = SYNC_DONE;
+        pthread_cond_broadcast(&y->changed);
+    }
+    pthread_mutex_unlock(&y->mutex);
+    return NULL;
+}
+
+static bool start_syncer(struct journal *j) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are the main thread's
+    j->syncer.started = j->syncer.started || pthread_create(&j->syncer.thread, NULL, sync_beside, j) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return j->syncer.started;
+}
+
+enum status journal_sync_begin(struct journal *j, struct error *e) {
+    await_syncer(j);
+    if (!start_syncer(j)) return write_pending(j, e);
+    pthread_mutex_lock(&j->syncer.mutex);
+    j->syncer.state = SYNC_ASKED;
+    pthread_cond_broadcast(&j->syncer.changed);
+    pthread_mutex_unlock(&j->syncer.mutex);
+    return STATUS_OK;
+}
+
+enum status journal_sync_end(struct journal *j, struct error *e) {
+    struct journal_syncer *y = &j->syncer;
+    await_syncer(j);
+    pthread_mutex_lock(&y->mutex);
+    enum status status = y->state == SYNC_DONE ? y->error.status : STATUS_OK;
+    if (status != STATUS_OK) *e = y->error;
+    pthread_mutex_unlock(&y->mutex);
+    return status;
+}
+
+static void stop_syncer(struct journal_syncer *y) {
+    pthread_mutex_lock(&y->mutex);
+    y->closing = true;
+    pthread_cond_broadcast(&y->changed);
+    pthread_mutex_unlock(&y->mutex);
+    if (y->started) pthread_join(y->thread, NULL);
+    y->started = false;
+    pthread_mutex_destroy(&y->mutex);
+    pthread_cond_destroy(&y->changed);
+}
+
 static void remove_generation(const struct journal *j, uint32_t generation) {
     char path[4096];
     file_path(path, sizeof path, j->folder, generation, "journal");
@@ -281,22 +359,16 @@ static enum status write_snapshot(struct journal *j, uint32_t generation, const 
     char path[4096];
     uint8_t header[RECORD_HEADER_BYTES] = {RECORD_SNAPSHOT, 1};
     uint8_t file_header[HEADER_BYTES];
-    struct buffer image;
     if (size_bytes > UINT32_MAX) return error_set(e, STATUS_LIMIT, "LEAT_LOG_RECORD_TOO_BIG", "a snapshot of %zu bytes is over the limit of 4 GiB", size_bytes);
-    buffer_init(&image, j->memory);
     make_header(file_header, snapshot_magic, generation, j->pipeline);
     put32(header + 4, (uint32_t)size_bytes);
     put32(header + 8, header_check(header, HEADER_BYTES));
     put64(header + 12, checksum64(snapshot, size_bytes, first_chain ^ RECORD_SNAPSHOT));
-    enum status status = buffer_append(&image, file_header, sizeof file_header);
-    if (status == STATUS_OK) status = buffer_append(&image, header, sizeof header);
-    if (status == STATUS_OK) status = buffer_append(&image, snapshot, size_bytes);
-    if (status != STATUS_OK) error_no_memory(e);
+    struct iovec parts[] = {{.iov_base = file_header, .iov_len = sizeof file_header}, {.iov_base = header, .iov_len = sizeof header},
+                            {.iov_base = (void *)(uintptr_t)snapshot, .iov_len = size_bytes}};
     file_path(path, sizeof path, j->folder, generation, "snapshot");
-    if (status == STATUS_OK) status = file_replace(path, image.data, image.size_bytes, e);
-    j->snapshot_bytes = image.size_bytes;
-    buffer_release(&image);
-    return status;
+    j->snapshot_bytes = sizeof file_header + sizeof header + size_bytes;
+    return file_replace_parts(path, parts, 3, e);
 }
 
 // A new journal: its header and the link to the one before.
@@ -319,6 +391,7 @@ enum status journal_rotate(struct journal *j, const void *snapshot, size_t size_
     char path[4096];
     uint8_t start[NEW_JOURNAL_BYTES];
     uint32_t next = j->generation + 1;
+    await_syncer(j);
     if (j->broken) return error_set(e, STATUS_IO, "LEAT_LOG_FAILED", "the log failed before; the pipeline must be started again");
     assert(j->pending.size_bytes == 0);
     TRY(write_snapshot(j, next, snapshot, size_bytes, e));
@@ -354,6 +427,7 @@ int64_t journal_snapshot_age_us(const struct journal *j) {
 }
 
 void journal_close(struct journal *j) {
+    stop_syncer(&j->syncer);
     if (j->fd >= 0) close(j->fd);
     j->fd = -1;
     buffer_release(&j->pending);

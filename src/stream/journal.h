@@ -18,6 +18,7 @@
 #include "base/buffer.h"
 #include "base/coding.h"
 #include "base/status.h"
+#include <pthread.h>
 
 enum { JOURNAL_VERSION = 1 };
 
@@ -34,6 +35,17 @@ enum record_kind {
     RECORD_LAST = RECORD_STATIC,
 };
 
+// The thread that syncs beside the caller; started when it is first needed.
+struct journal_syncer {
+    pthread_t thread;
+    pthread_mutex_t mutex;      // of what follows
+    pthread_cond_t changed;
+    enum { SYNC_NONE, SYNC_ASKED, SYNC_DONE } state;
+    struct error error;         // of the sync that is done; status OK: none
+    bool started;
+    bool closing;
+};
+
 struct journal {
     struct memory *memory;
     char *folder;
@@ -45,6 +57,7 @@ struct journal {
     uint64_t snapshot_bytes;
     struct buffer pending;      // records not yet written
     bool broken;                // a write or sync failed
+    struct journal_syncer syncer;
 };
 
 // What recovery hands over, in order. payload is valid during the call.
@@ -58,6 +71,10 @@ enum status journal_open(struct journal *j, struct memory *memory, const char *d
 enum status journal_add(struct journal *j, enum record_kind kind, const void *payload, size_t size_bytes, struct error *e) WARN_UNUSED;
 // Writes the pending group with one write and one fdatasync.
 enum status journal_sync(struct journal *j, struct error *e) WARN_UNUSED;
+// The same beside the caller: begin returns at once; end waits and says how it went (many threads may call it, and more than once). Every
+// other call on the journal waits, too.
+enum status journal_sync_begin(struct journal *j, struct error *e) WARN_UNUSED;
+enum status journal_sync_end(struct journal *j, struct error *e) WARN_UNUSED;
 // Begins a new generation with this snapshot; the one before the previous is removed. Pending records must have been synced.
 enum status journal_rotate(struct journal *j, const void *snapshot, size_t size_bytes, struct error *e) WARN_UNUSED;
 void journal_close(struct journal *j);

@@ -3,6 +3,7 @@
 //
 // A store's transaction begins with its first row of the epoch (a store with nothing to write is not committed). A store that already
 // has the epoch (a crash, or another store's failure, came after its commit) gets nothing a second time.
+#include "base/failpoint.h"
 #include "stream/runtime.h"
 #include <stdio.h>
 
@@ -10,7 +11,9 @@ enum status output_begin_store(struct runtime *r, struct stream_store *store, st
     enum status status = STATUS_OK;
     pthread_mutex_lock(&store->mutex);
     if (!store->begun) {
-        status = store->store->class->begin(store->store, r->stream->running_epoch, e);
+        status = journal_sync_end(&r->stream->journal, e);  // the intent is durable before the first effect
+        if (status == STATUS_OK) status = failpoint("epoch.intent", e);
+        if (status == STATUS_OK) status = store->store->class->begin(store->store, r->stream->running_epoch, e);
         store->begun = status == STATUS_OK;
     }
     pthread_mutex_unlock(&store->mutex);

@@ -301,7 +301,7 @@ static enum status encode_flow(struct buffer *out, const struct flow_entry *f) {
     return STATUS_OK;
 }
 
-enum status encode_snapshot(struct buffer *out, const struct durable *d, const struct buffer *execution) {
+enum status encode_snapshot_begin(struct buffer *out, const struct durable *d) {
     buffer_clear(out);
     TRY(write_varint(out, d->incarnation));
     TRY(write_varint(out, d->last_epoch));
@@ -317,7 +317,20 @@ enum status encode_snapshot(struct buffer *out, const struct durable *d, const s
         TRY(write_string(out, s->identity));
         TRY(write_varint(out, s->epoch));
     }
-    return write_bytes(out, execution->data, execution->size_bytes);
+    return write_fixed64(out, 0);
+}
+
+void encode_snapshot_end(struct buffer *out, size_t begin) {
+    uint64_t size_bytes = out->size_bytes - begin;
+    for (int i = 0; i < 8; i++) out->data[begin - 8 + (size_t)i] = (uint8_t)(size_bytes >> (8 * i));
+}
+
+enum status encode_snapshot(struct buffer *out, const struct durable *d, const struct buffer *execution) {
+    TRY(encode_snapshot_begin(out, d));
+    size_t begin = out->size_bytes;
+    TRY(buffer_append(out, execution->data, execution->size_bytes));
+    encode_snapshot_end(out, begin);
+    return STATUS_OK;
 }
 
 // ---- replay ----
@@ -505,9 +518,9 @@ static enum status replay_snapshot(struct durable *d, struct reader *r, struct e
         if (!s) return r->failed ? unreadable(e, "snapshot") : error_no_memory(e);
         s->epoch = read_varint(r);
     }
-    size_t size_bytes;
-    const uint8_t *bytes = read_bytes(r, &size_bytes);
-    if (r->failed) return unreadable(e, "snapshot");
+    uint64_t size_bytes = read_fixed64(r);
+    const uint8_t *bytes = r->failed || size_bytes > (uint64_t)(r->end - r->next) ? NULL : read_raw(r, size_bytes);
+    if (!bytes && (r->failed || size_bytes)) return unreadable(e, "snapshot");
     return buffer_append(&d->execution_snapshot, bytes, size_bytes) == STATUS_OK ? STATUS_OK : error_no_memory(e);
 }
 

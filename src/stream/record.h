@@ -90,4 +90,7 @@ enum status encode_commit(struct buffer *out, uint64_t epoch, const char *const 
                           uint32_t refreshed_count) WARN_UNUSED;
 enum status encode_static(struct buffer *out, uint64_t digest) WARN_UNUSED;
 enum status encode_refresh(struct buffer *out, const char *flow) WARN_UNUSED;
+// A snapshot: begin, then the execution's bytes are appended, then end with where they begin. The third does all of it.
+enum status encode_snapshot_begin(struct buffer *out, const struct durable *d) WARN_UNUSED;
+void encode_snapshot_end(struct buffer *out, size_t begin);
 enum status encode_snapshot(struct buffer *out, const struct durable *d, const struct buffer *execution) WARN_UNUSED;

@@ -13,15 +13,15 @@ static const int64_t snapshot_us = INT64_C(3600000000) * SNAPSHOT_HOURS;
 static const uint64_t rotate_bytes = UINT64_C(16) << 20;
 
 static enum status take_snapshot(struct stream *s, struct error *e) {
-    struct buffer execution;
-    buffer_init(&execution, s->config.memory);
-    enum status status = journal_sync(&s->journal, e);
-    if (status == STATUS_OK && s->runtime && s->runtime->execution) status = execution_snapshot(s->runtime->execution, &execution, e);
-    if (status == STATUS_OK && encode_snapshot(&s->payload, &s->durable, &execution) != STATUS_OK) status = error_no_memory(e);
-    buffer_release(&execution);  // a snapshot may be large: no copy more than needed while it is written
-    if (status == STATUS_OK) status = journal_rotate(&s->journal, s->payload.data, s->payload.size_bytes, e);
-    if (status == STATUS_OK) s->snapshot_at_us = clock_monotonic_us();
-    return status;
+    TRY(journal_sync(&s->journal, e));
+    if (encode_snapshot_begin(&s->payload, &s->durable) != STATUS_OK) return error_no_memory(e);
+    size_t begin = s->payload.size_bytes;
+    struct crew *crew = s->crew_ready ? &s->crew : NULL;
+    if (s->runtime && s->runtime->execution) TRY(execution_snapshot(s->runtime->execution, crew, &s->payload, e));
+    encode_snapshot_end(&s->payload, begin);
+    TRY(journal_rotate(&s->journal, s->payload.data, s->payload.size_bytes, e));
+    s->snapshot_at_us = clock_monotonic_us();
+    return STATUS_OK;
 }
 
 static enum status open_log(struct stream *s, struct error *e) {
@@ -132,7 +132,7 @@ static enum status run_old_text(struct stream *s, const char *text, struct diagn
     TRY(run_open_intent(s, e));
     TRY(take_snapshot(s, e));
     buffer_clear(&s->durable.execution_snapshot);  // its state is wanted by the next runtime
-    return execution_snapshot(s->runtime->execution, &s->durable.execution_snapshot, e);
+    return execution_snapshot(s->runtime->execution, &s->crew, &s->durable.execution_snapshot, e);
 }
 
 static enum status finish_with_old_text(struct stream *s, struct error *e) {

@@ -36,7 +36,7 @@ static char *snapshot_of(struct machine *m, size_t *size) {
     struct buffer out;
     struct error e;
     buffer_init(&out, &m->fixture->memory);
-    assert_int_equal(execution_snapshot(m->execution, &out, &e), STATUS_OK);
+    assert_int_equal(execution_snapshot(m->execution, NULL, &out, &e), STATUS_OK);
     char *bytes = malloc(out.size_bytes + 1);
     memcpy(bytes, out.data, out.size_bytes);
     *size = out.size_bytes;
@@ -58,7 +58,7 @@ static void copy_changes(struct machine *from, struct machine *to) {
     struct error e;
     error_clear(&e);
     buffer_init(&out, &from->fixture->memory);
-    assert_int_equal(execution_log_changes(from->execution, &out, &e), STATUS_OK);
+    assert_int_equal(execution_log_changes(from->execution, NULL, &out, &e), STATUS_OK);
     struct reader in = reader_of(out.data, out.size_bytes);
     if (execution_apply_changes(to->execution, &in, &e) != STATUS_OK) fail_msg("%s", e.message);
     buffer_release(&out);
