@@ -17,13 +17,18 @@ static int64_t start_offset(const struct stream_source *source, uint32_t partiti
         const struct position *p = &source->start.items[i];
         if (p->name || name ? p->name && name && strcmp(p->name, name) == 0 : p->partition == partition) return p->offset;
     }
-    return 0;  // a partition found later begins at its beginning
+    return 0;
 }
 
 // NULL: it has none yet.
 static const struct flow_source *flow_position(const struct stream_flow *f, const struct stream_source *source) {
     const struct flow_entry *entry = durable_flow(&f->runtime->stream->durable, f->flow->name);
     return entry ? flow_entry_find_source(entry, source->table->name) : NULL;
+}
+
+// Where a flow stands that has no entry for the partition: at the source's start, or, if it has begun to read, at the partition's beginning.
+static int64_t missing_offset(const struct stream_source *source, const struct flow_source *at, uint32_t partition, const char *name) {
+    return at && at->positions.count ? 0 : start_offset(source, partition, name);
 }
 
 static bool reads(const struct stream_flow *f, const struct stream_source *source) {
@@ -41,9 +46,9 @@ static int compare_positions(const struct stream_flow *a, const struct stream_fl
         const struct flow_source *named = side ? y : x;
         for (size_t i = 0; named && i < named->positions.count; i++) {
             const struct position *p = vector_at(&named->positions, i);
-            int64_t missing = start_offset(source, p->partition, p->name);
-            int64_t at_a = x ? flow_source_offset(x, p->partition, p->name, missing) : missing;
-            int64_t at_b = y ? flow_source_offset(y, p->partition, p->name, missing) : missing;
+            int64_t missing_a = missing_offset(source, x, p->partition, p->name), missing_b = missing_offset(source, y, p->partition, p->name);
+            int64_t at_a = x ? flow_source_offset(x, p->partition, p->name, missing_a) : missing_a;
+            int64_t at_b = y ? flow_source_offset(y, p->partition, p->name, missing_b) : missing_b;
             if (at_a > at_b) return 1;
             if (at_a < at_b) order = -1;
         }
@@ -103,17 +108,36 @@ static void cap_ranges(struct runtime *r, const struct stream_source *source, st
     }
 }
 
-// Positions of a flow in a source, with the source's start for partitions it has not met.
-static enum status merged_positions(struct stream *s, const struct stream_flow *f, const struct stream_source *source, struct positions *out, struct error *e) {
+// Positions of a flow in a source; the source's start if it has read nothing of it yet.
+static enum status current_positions(struct stream *s, const struct stream_flow *f, const struct stream_source *source, struct positions *out, struct error *e) {
     const struct flow_source *at = flow_position(f, source);
-    size_t known = at ? at->positions.count : 0;
-    out->items = arena_alloc_array(&s->epoch_arena, known + source->start.count + 1, sizeof *out->items);
+    struct positions view = at && at->positions.count ? flow_source_view(at) : source->start;
+    out->items = arena_alloc_array(&s->epoch_arena, view.count + 1, sizeof *out->items);
     if (!out->items) return error_no_memory(e);
-    if (known) memcpy(out->items, at->positions.items, known * sizeof *out->items);
-    out->count = (uint32_t)known;
+    if (view.count) memcpy(out->items, view.items, view.count * sizeof *out->items);
+    out->count = view.count;
+    return STATUS_OK;
+}
+
+static bool same_partition(const struct range *g, const struct position *p) {
+    return p->name && g->name ? strcmp(p->name, g->name) == 0 : !p->name && !g->name && p->partition == g->partition;
+}
+
+// The first ranges of a flow name every partition, empty where there is nothing yet: where it began is written down once. *later: it would
+// not begin there again ("latest"), so that it is worth an epoch of its own.
+static enum status add_start(struct stream *s, const struct stream_source *source, struct ranges *ranges, bool *later, struct error *e) {
+    struct range *items = arena_alloc_array(&s->epoch_arena, ranges->count + source->start.count + 1, sizeof *items);
+    uint32_t read = ranges->count;
+    if (!items) return error_no_memory(e);
+    if (read) memcpy(items, ranges->items, read * sizeof *items);
+    ranges->items = items;
     for (uint32_t i = 0; i < source->start.count; i++) {
         const struct position *p = &source->start.items[i];
-        if (flow_source_offset(at ? at : &(struct flow_source){0}, p->partition, p->name, INT64_MIN) == INT64_MIN) out->items[out->count++] = *p;
+        bool found = false;
+        for (uint32_t n = 0; n < read && !found; n++) found = same_partition(&items[n], p);
+        if (found) continue;
+        items[ranges->count++] = (struct range){.partition = p->partition, .name = p->name, .begin = p->offset, .end = p->offset};
+        *later |= p->offset > 0;
     }
     return STATUS_OK;
 }
@@ -130,12 +154,15 @@ static enum status ask_sources(struct runtime *r, struct intent *out, bool *any,
         struct positions from;
         struct ranges ranges = {0};
         if (!reader) continue;
-        TRY(merged_positions(s, reader, source, &from, e));
+        TRY(current_positions(s, reader, source, &from, e));
         TRY(source->source->class->latest(source->source, &s->epoch_arena, &from, &budget, &ranges, &source->exhausted, &source->backlog_rows,
                                           &source->wake_at_us, e));
         if (source->wake_at_us < *wake_at_us) *wake_at_us = source->wake_at_us;
         cap_ranges(r, source, &ranges);
-        if (!ranges.count) continue;
+        const struct flow_source *at = flow_position(reader, source);
+        bool is_new = !at || !at->positions.count, later = false, reads_any = ranges.count > 0;
+        if (is_new) TRY(add_start(s, source, &ranges, &later, e));
+        if (!reads_any && !later) continue;
         *any = true;
         out->inputs[out->input_count++] = (struct intent_input){.source = (char *)(uintptr_t)source->table->name, .ranges = ranges};
     }
@@ -200,7 +227,13 @@ static enum status make_inputs(struct stream *s, const struct intent *i, struct 
         if (!source) return error_set(e, STATUS_CORRUPT, "LEAT_LOG_CORRUPT", "the open epoch reads `%s`, which the pipeline does not have", i->inputs[n].source);
         struct epoch_input *input = &inputs[(*count)++];
         *input = (struct epoch_input){.table = source->table, .source = source->source};
-        TRY(source->source->class->splits(source->source, &s->epoch_arena, &i->inputs[n].ranges, &input->splits, e));
+        struct ranges ranges = {.items = arena_alloc_array(&s->epoch_arena, i->inputs[n].ranges.count + 1, sizeof *ranges.items)};
+        if (!ranges.items) return error_no_memory(e);
+        for (uint32_t k = 0; k < i->inputs[n].ranges.count; k++) {
+            const struct range *g = &i->inputs[n].ranges.items[k];
+            if (g->begin != g->end) ranges.items[ranges.count++] = *g;
+        }
+        if (ranges.count) TRY(source->source->class->splits(source->source, &s->epoch_arena, &ranges, &input->splits, e));
     }
     return STATUS_OK;
 }
@@ -240,7 +273,7 @@ static enum status commit_store(struct stream *s, struct stream_store *store, co
     struct sink_record record = {.incarnation = s->durable.incarnation, .epoch = i->epoch, .digest = i->digest};
     memcpy(record.pipeline, s->folder.pipeline, sizeof record.pipeline);
     TRY(store->store->class->commit(store->store, &record, e));
-    store->begun = false;
+    store->begun = store->uncertain = false;
     store->has_epoch = true;
     store->found = true;
     store->record = record;
@@ -288,7 +321,7 @@ static enum status tell_sources(struct stream *s, struct error *e) {
         const struct stream_flow *reader = active_reader(r, &r->sources[k]);
         if (!reader || !r->sources[k].source->class->committed) continue;
         struct positions at;
-        TRY(merged_positions(s, reader, &r->sources[k], &at, e));
+        TRY(current_positions(s, reader, &r->sources[k], &at, e));
         TRY(r->sources[k].source->class->committed(r->sources[k].source, &at, e));
     }
     return STATUS_OK;
@@ -311,11 +344,32 @@ static void roll_back(struct stream *s) {
     for (uint32_t k = 0; k < r->store_count; k++) {
         if (!r->stores[k].begun) continue;
         r->stores[k].begun = false;
+        r->stores[k].uncertain = r->stores[k].store->class->recover != NULL;
         if (r->stores[k].store->class->abort(r->stores[k].store, &ignored) != STATUS_OK) log_error(s->config.log, LOG_WARN, &ignored);
     }
     for (uint32_t k = 0; k < r->target_count; k++) {
         if (!r->targets[k].store->has_epoch) r->targets[k].emptied = false;
     }
+}
+
+enum status epoch_recover_stores(struct stream *s, const struct intent *i, struct error *e) {
+    for (uint32_t k = 0; k < s->runtime->store_count; k++) {
+        struct stream_store *store = &s->runtime->stores[k];
+        if (!store->uncertain) continue;
+        struct sink_record record = {0};
+        bool found = false;
+        TRY(store->store->class->recover(store->store, &found, &record, e));
+        if (found && record.epoch > i->epoch) {
+            return error_set(e, STATUS_CONFLICT, "LEAT_FOLDER_OLDER", "`%s` has epoch %llu while %llu was being written: another leat runs this pipeline", store->identity,
+                             (unsigned long long)record.epoch, (unsigned long long)i->epoch);
+        }
+        store->uncertain = false;
+        store->has_epoch = found && record.epoch == i->epoch && record.digest == i->digest;
+        if (!store->has_epoch) continue;
+        store->found = true;
+        store->record = record;
+    }
+    return STATUS_OK;
 }
 
 static void count_epoch(struct stream *s, const struct epoch_input *inputs, uint32_t input_count, uint64_t epoch) {

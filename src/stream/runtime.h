@@ -28,6 +28,7 @@ struct stream_store {
     struct sink_record record;
     bool begun;                    // a transaction is open
     bool has_epoch;                // it holds the epoch that runs: nothing is written again
+    bool uncertain;                // an epoch failed after begin: what it holds is asked before it runs again
     bool forgetful;
     pthread_mutex_t mutex;         // of begin
 };
@@ -115,6 +116,8 @@ enum status output_refuse(void *context, const struct batch *b, uint32_t row, co
 // epoch.c
 enum status epoch_choose(struct stream *s, struct intent *out, bool *any, bool *finished, int64_t *wake_at_us, struct error *e) WARN_UNUSED;
 enum status epoch_begin(struct stream *s, struct intent *i, struct error *e) WARN_UNUSED;   // makes it durable
+// Stores whose last commit may have succeeded though it failed: do they have the intent's epoch? Before it runs again.
+enum status epoch_recover_stores(struct stream *s, const struct intent *i, struct error *e) WARN_UNUSED;
 enum status epoch_run(struct stream *s, const struct intent *i, struct error *e) WARN_UNUSED;
 enum status stream_state_full(const struct stream *s, enum status status, size_t used_bytes, struct error *e) WARN_UNUSED;  // names the budget if it is why
 enum status stream_record(struct stream *s, enum record_kind kind, struct error *e) WARN_UNUSED;  // s->payload: into the log and the durable state

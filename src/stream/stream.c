@@ -73,6 +73,7 @@ static enum status run_open_intent(struct stream *s, struct error *e) {
     arena_reset(&s->epoch_arena);
     TRY(decode_intent(&s->epoch_arena, s->durable.intent_bytes.data, s->durable.intent_bytes.size_bytes, &i, e));
     if (i.attempt > 1) log_write(s->config.log, LOG_INFO, "epoch %llu: attempt %u", (unsigned long long)i.epoch, i.attempt);
+    TRY(epoch_recover_stores(s, &i, e));
     return epoch_run(s, &i, e);
 }
 
