@@ -56,6 +56,7 @@ struct sink_request {
 struct store {
     const struct sink_class *class;
     const char *identity;          // the same for tables that commit together
+    bool forgetful;                // as SINK_FORGETFUL, where it is the table's choice (at-least-once)
     // the connector's own follows
 };
 struct sink {

@@ -6,6 +6,8 @@
 #include "base/failpoint.h"
 #include "stream/runtime.h"
 
+enum { GROUP_US = 200000 };  // at-least-once: how long records of the log and the ledger may wait for others
+
 enum status stream_record(struct stream *s, enum record_kind kind, struct error *e) {
     TRY(journal_add(&s->journal, kind, s->payload.data, s->payload.size_bytes, e));
     if (kind == RECORD_CHANGES) return STATUS_OK;  // the execution has them already
@@ -213,7 +215,19 @@ enum status epoch_begin(struct stream *s, struct intent *i, struct error *e) {
     }
     if (encode_intent(&s->payload, i) != STATUS_OK) return error_no_memory(e);
     TRY(stream_record(s, RECORD_INTENT, e));
+    s->relaxed = true;
+    for (uint32_t f = 0; f < r->flow_count; f++) s->relaxed &= !r->flows[f].active || r->flows[f].target->store->forgetful;
+    if (s->relaxed && clock_monotonic_us() - s->synced_at_us < GROUP_US) return STATUS_OK;
+    s->synced_at_us = clock_monotonic_us();
     return journal_sync_begin(&s->journal, e);  // beside the scan; output_begin_store waits for it before anything leaves
+}
+
+enum status stream_make_durable(struct stream *s, struct error *e) {
+    pthread_mutex_lock(&s->durable_mutex);
+    enum status status = journal_sync(&s->journal, e);
+    if (status == STATUS_OK) status = journal_sync_end(&s->journal, e);
+    pthread_mutex_unlock(&s->durable_mutex);
+    return status;
 }
 
 static enum status make_inputs(struct stream *s, const struct intent *i, struct epoch_input *inputs, uint32_t *count, struct error *e) {
@@ -286,9 +300,13 @@ static enum status commit_stores(struct stream *s, const struct intent *i, struc
     for (uint32_t k = 0; k < r->store_count; k++) {
         if (r->stores[k].begun) TRY(r->stores[k].store->class->flush(r->stores[k].store, output_refuse, &r->flows[0], e));
     }
-    if (!r->catalog->has_epoch) TRY(output_begin_store(r, r->catalog, e));
-    TRY(ledger_commit(r, e));
-    TRY(commit_store(s, r->catalog, i, e));
+    s->ledger_waits = s->relaxed && !r->catalog->begun && !r->catalog->has_epoch && clock_monotonic_us() - s->ledger_at_us < GROUP_US;
+    if (!s->ledger_waits) {
+        if (!r->catalog->has_epoch) TRY(output_begin_store(r, r->catalog, e));
+        TRY(ledger_commit(r, e));
+        TRY(commit_store(s, r->catalog, i, e));
+        s->ledger_at_us = clock_monotonic_us();
+    }
     for (uint32_t k = 0; k < r->store_count; k++) {
         if (&r->stores[k] != r->catalog) TRY(commit_store(s, &r->stores[k], i, e));
     }
@@ -327,13 +345,49 @@ static enum status tell_sources(struct stream *s, struct error *e) {
     return STATUS_OK;
 }
 
-static void finish_epoch(struct runtime *r) {
+static void finish_epoch(struct stream *s) {
+    struct runtime *r = s->runtime;
     execution_commit(r->execution);
-    ledger_advance(r);
+    if (!s->ledger_waits) ledger_advance(r);
     for (uint32_t k = 0; k < r->target_count; k++) {
         if (empties(r, &r->targets[k])) r->targets[k].empty_pending = r->targets[k].emptied = false;
     }
     for (uint32_t k = 0; k < r->store_count; k++) r->stores[k].has_epoch = false;
+}
+
+// The ledger alone: the catalog keeps the record of the last epoch that it took part in.
+static enum status commit_ledger_late(struct stream *s, struct error *e) {
+    struct runtime *r = s->runtime;
+    struct stream_store *catalog = r->catalog;
+    struct sink_record record = catalog->record;
+    memcpy(record.pipeline, s->folder.pipeline, sizeof record.pipeline);
+    if (!catalog->found) record.incarnation = s->durable.incarnation;
+    TRY(output_begin_store(r, catalog, e));
+    enum status status = ledger_commit(r, e);
+    if (status == STATUS_OK) status = catalog->store->class->commit(catalog->store, &record, e);
+    catalog->begun = false;
+    if (status != STATUS_OK) {
+        struct error ignored;
+        if (catalog->store->class->abort(catalog->store, &ignored) != STATUS_OK) log_error(s->config.log, LOG_WARN, &ignored);
+        return status;
+    }
+    ledger_advance(r);
+    s->ledger_waits = false;
+    s->ledger_at_us = clock_monotonic_us();
+    return STATUS_OK;
+}
+
+enum status epoch_settle(struct stream *s, bool now, int64_t *wake_at_us, struct error *e) {
+    int64_t at_us = clock_monotonic_us();
+    bool unsynced = s->journal.pending.size_bytes > 0;
+    if (s->ledger_waits && (now || at_us - s->ledger_at_us >= GROUP_US)) TRY(commit_ledger_late(s, e));
+    if (unsynced && (now || !s->relaxed || at_us - s->synced_at_us >= GROUP_US)) {
+        s->synced_at_us = at_us;
+        return stream_make_durable(s, e);
+    }
+    if (s->ledger_waits && s->ledger_at_us + GROUP_US < *wake_at_us) *wake_at_us = s->ledger_at_us + GROUP_US;
+    if (unsynced && s->synced_at_us + GROUP_US < *wake_at_us) *wake_at_us = s->synced_at_us + GROUP_US;
+    return STATUS_OK;
 }
 
 // As before the epoch: state by the undo list, stores by their rollback. Stores that committed keep it, and are passed over in the next run.
@@ -495,6 +549,6 @@ enum status epoch_run(struct stream *s, const struct intent *i, struct error *e)
     count_epoch(s, inputs, input_count, i->epoch);
     adapt_budget(s, s->totals.rows_in - before, times.total_us);
     report(s, i, inputs, input_count, &times);
-    finish_epoch(r);
+    finish_epoch(s);
     return tell_sources(s, e);
 }

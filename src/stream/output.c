@@ -11,7 +11,7 @@ enum status output_begin_store(struct runtime *r, struct stream_store *store, st
     enum status status = STATUS_OK;
     pthread_mutex_lock(&store->mutex);
     if (!store->begun) {
-        status = journal_sync_end(&r->stream->journal, e);  // the intent is durable before the first effect
+        if (!store->forgetful) status = stream_make_durable(r->stream, e);  // the intent, before the first effect
         if (status == STATUS_OK) status = failpoint("epoch.intent", e);
         if (status == STATUS_OK) status = store->store->class->begin(store->store, r->stream->running_epoch, e);
         store->begun = status == STATUS_OK;

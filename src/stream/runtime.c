@@ -215,6 +215,7 @@ static enum status open_store(struct runtime *r, const struct sink_class *class,
     *store = (struct stream_store){.identity = identity, .forgetful = (class->capabilities & SINK_FORGETFUL) != 0};
     TRY(class->store_open(request, r->stream->folder.pipeline, &store->store, &store->found, &store->record, e));
     pthread_mutex_init(&store->mutex, NULL);
+    store->forgetful |= store->store->forgetful;
     r->store_count++;
     *out = store;
     return store->forgetful ? STATUS_OK : compare_record(r, store, e);

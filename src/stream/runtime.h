@@ -93,6 +93,11 @@ struct stream {
     int64_t trigger_us;
     int64_t retry_timeout_us;
     int64_t snapshot_at_us;        // of the last one, monotonic
+    int64_t synced_at_us;          // the log, when no store needs it durable at once; monotonic
+    int64_t ledger_at_us;          // last commit of the ledger, monotonic
+    bool ledger_waits;             // epochs were committed since
+    bool relaxed;                  // the running epoch goes to forgetful stores only
+    pthread_mutex_t durable_mutex; // of stream_make_durable
     bool snapshot_wanted;          // the newest was damaged
     struct session session_before; // any text's SET
     struct stream_totals totals;
@@ -106,6 +111,11 @@ enum status runtime_open_sources(struct runtime *r, struct error *e) WARN_UNUSED
 enum status runtime_open_stores(struct runtime *r, struct error *e) WARN_UNUSED;   // compares their records with the log
 enum status runtime_open_execution(struct runtime *r, struct error *e) WARN_UNUSED; // state from the log included
 void runtime_free(struct runtime *r);
+
+// epoch.c: the log as of now is durable when it returns; any thread.
+enum status stream_make_durable(struct stream *s, struct error *e) WARN_UNUSED;
+// What epochs to forgetful stores left for later: the ledger, the log's records. All of it when `now`, else what has waited long enough.
+enum status epoch_settle(struct stream *s, bool now, int64_t *wake_at_us, struct error *e) WARN_UNUSED;
 
 // output.c
 enum status output_write(void *context, uint32_t worker, struct batch *b, struct error *e);

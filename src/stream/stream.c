@@ -318,6 +318,7 @@ enum status stream_open(const struct stream_config *c, struct diagnostics *d, st
     s->config = *c;
     s->folder.lock_fd = -1;
     s->journal.fd = -1;
+    pthread_mutex_init(&s->durable_mutex, NULL);
     memory_init(&s->state_memory, "state", c->memory, 0);
     buffer_init(&s->payload, c->memory);
     arena_init(&s->epoch_arena, c->memory);
@@ -344,7 +345,7 @@ enum status stream_step(struct stream *s, enum step_outcome *outcome, int64_t *w
         if (daily) TRY(take_snapshot(s, e));
         if (daily) prune_dead_rows(s);
         if (*wake_at_us > s->snapshot_at_us + snapshot_us) *wake_at_us = s->snapshot_at_us + snapshot_us;
-        return journal_sync(&s->journal, e);  // nothing will carry the last commit along
+        return epoch_settle(s, finished, wake_at_us, e);  // nothing will carry the last commit along
     }
     TRY(epoch_begin(s, &i, e));
     TRY(epoch_run(s, &i, e));
@@ -396,7 +397,8 @@ enum status stream_run(struct stream *s, struct error *e) {
         if (outcome == STEP_FINISHED) break;
         if (outcome == STEP_IDLE) wait_until(s, wake_at_us);
     }
-    return STATUS_OK;
+    int64_t never = INT64_MAX;
+    return s->durable.has_intent ? STATUS_OK : epoch_settle(s, true, &never, e);
 }
 
 enum status stream_close(struct stream *s, bool clean, struct error *e) {
@@ -413,6 +415,7 @@ enum status stream_close(struct stream *s, bool clean, struct error *e) {
     folder_close(&s->folder);
     buffer_release(&s->payload);
     arena_release(&s->epoch_arena);
+    pthread_mutex_destroy(&s->durable_mutex);
     memory_free(s->config.memory, s, sizeof *s);
     return status;
 }
