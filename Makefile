@@ -3,6 +3,7 @@
 #
 #     BUILD=folder   where everything made goes (default build)      CC=gcc|clang      WERROR=1   warnings are errors
 #     SANITIZE=address,undefined    OPTIMIZE=-O1                      each set of flags wants a BUILD of its own
+#     LIBRDKAFKA=system             the system's Kafka client, though ours is built
 SHELL := /bin/bash
 BUILD ?= build
 ifeq ($(origin CC),default)
@@ -15,18 +16,29 @@ VERSION := 0.1.0
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 
 # What `make demo` and `make` need, and what the tests need on top. Debian's names.
-PACKAGES := gcc libc6-dev make pkg-config libsqlite3-dev sqlite3 libpcre2-dev libutf8proc-dev libxxhash-dev libssl-dev libedit-dev tzdata
-PACKAGES_TEST := python3 libcmocka-dev clang libclang-rt-14-dev git
+PACKAGES := gcc libc6-dev make pkg-config libsqlite3-dev sqlite3 libpcre2-dev libutf8proc-dev libxxhash-dev libssl-dev libedit-dev tzdata \
+            libcurl4-openssl-dev librdkafka-dev zlib1g-dev libzstd-dev
+PACKAGES_TEST := python3 python3-venv libcmocka-dev clang libclang-rt-14-dev git openssl openjdk-17-jre-headless maven
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings -Wimplicit-fallthrough
-LIBS := -lsqlite3 -lpcre2-8 -lutf8proc -lxxhash -lcrypto -ledit -lm -ldl
+
+# The Kafka client: the one `make deps` builds, if it is there; else, or with LIBRDKAFKA=system, the system's.
+LIBRDKAFKA ?= deps/librdkafka-2.15.1
+ifneq ($(wildcard $(LIBRDKAFKA)/lib/librdkafka.a),)
+KAFKA_COMPILE := -isystem $(LIBRDKAFKA)/include
+KAFKA_LIBS := $(LIBRDKAFKA)/lib/librdkafka.a -lssl -lz -lzstd
+else
+KAFKA_COMPILE := $(shell pkg-config --cflags rdkafka 2>/dev/null)
+KAFKA_LIBS := $(or $(shell pkg-config --libs rdkafka 2>/dev/null),-lrdkafka)
+endif
+LIBS := $(KAFKA_LIBS) -lsqlite3 -lpcre2-8 -lutf8proc -lxxhash -lcrypto -ledit -lm -ldl
 
 # HARDEN_COMPILE and HARDEN_LINK: what this compiler takes, asked once per build folder.
 CONFIG := $(BUILD)/config-$(notdir $(CC)).mk
 -include $(CONFIG)
 FORTIFY := $(if $(SANITIZE)$(filter -O0,$(OPTIMIZE)),,$(HARDEN_FORTIFY))
-COMPILE = $(CC) -std=gnu11 -g $(OPTIMIZE) $(WARNINGS) $(HARDEN_COMPILE) $(FORTIFY) -fno-math-errno -ffp-contract=off -pthread -Isrc -D_GNU_SOURCE \
-          -DLEAT_VERSION='"$(VERSION)"' -DPCRE2_CODE_UNIT_WIDTH=8 $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer \
+COMPILE = $(CC) -std=gnu11 -g $(OPTIMIZE) $(WARNINGS) $(HARDEN_COMPILE) $(FORTIFY) -fno-math-errno -ffp-contract=off -ffunction-sections -fdata-sections -pthread -Isrc -D_GNU_SOURCE \
+          $(KAFKA_COMPILE) -DLEAT_VERSION='"$(VERSION)"' -DPCRE2_CODE_UNIT_WIDTH=8 $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer \
           $(if $(findstring undefined,$(SANITIZE)),-fno-sanitize-recover=undefined)) $(CFLAGS)
 STRICT = $(if $(WERROR),-Werror)
 LINK = $(CC) -pthread $(HARDEN_LINK) $(if $(SANITIZE),-fsanitize=$(subst fuzzer-no-link,,$(SANITIZE))) $(LDFLAGS)
@@ -45,12 +57,12 @@ $(CONFIG):
 	keep() { local out=; for f in "$$@"; do takes $$f && out+=" $$f"; done; echo "$$out"; }; \
 	fortify=; takes -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 && fortify='-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3'; \
 	{ echo "HARDEN_COMPILE :=$$(keep -fPIE -fstack-protector-strong -fstack-clash-protection)"; echo "HARDEN_FORTIFY := $$fortify"; \
-	  echo "HARDEN_LINK :=$$(keep -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)"; } >$@.part; mv $@.part $@
+	  echo "HARDEN_LINK :=$$(keep -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--gc-sections -Wl,-z,pack-relative-relocs)"; } >$@.part; mv $@.part $@
 
 # Written anew only when the flags change, so that everything is built anew only then.
 FLAGS_FILE := $(BUILD)/flags
 ifneq ($(HARDEN_LINK),)
-$(shell mkdir -p $(BUILD); printf '%s\n' '$(subst ','\'',$(COMPILE) $(LINK))' >$(FLAGS_FILE).part.$$$$; \
+$(shell mkdir -p $(BUILD); printf '%s\n' '$(subst ','\'',$(COMPILE) $(LINK) $(LIBS))' >$(FLAGS_FILE).part.$$$$; \
         cmp -s $(FLAGS_FILE).part.$$$$ $(FLAGS_FILE) && rm -f $(FLAGS_FILE).part.$$$$ || mv $(FLAGS_FILE).part.$$$$ $(FLAGS_FILE))
 endif
 $(FLAGS_FILE): ;
@@ -76,11 +88,15 @@ $(BUILD)/fuzz/%: test/fuzz/%.c $(BUILD)/libleat.a
 	@mkdir -p $(@D)
 	$(subst fuzzer-no-link,fuzzer,$(COMPILE)) $(STRICT) -MMD -MP -MF $@.d -o $@ $< $(LDFLAGS) $(BUILD)/libleat.a $(LIBS)
 
+# Writes the Nexmark events of the benchmarks as a file.
+$(BUILD)/nexmark_file: bench/nexmark_file.c $(BUILD)/libleat.a
+	$(COMPILE) $(STRICT) -MMD -MP -MF $@.d -o $@ $< $(LDFLAGS) $(BUILD)/libleat.a $(LIBS)
+
 # Prints a golden test with the example of every function.
 $(BUILD)/function_examples: test/functions/function_examples.c $(BUILD)/libleat.a
 	$(COMPILE) $(STRICT) -MMD -MP -MF $@.d -o $@ $< $(LDFLAGS) $(BUILD)/libleat.a $(LIBS)
 
--include $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(FUZZERS:=.d) $(BUILD)/function_examples.d
+-include $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(FUZZERS:=.d) $(BUILD)/function_examples.d $(BUILD)/nexmark_file.d
 
 library: $(BUILD)/libleat.a
 unit: $(UNIT_TESTS)
@@ -88,8 +104,10 @@ fuzzers: $(FUZZERS)
 
 deps:
 	@tools/deps.sh $(PACKAGES)
+	@tools/librdkafka.sh
 deps-test:
 	@tools/deps.sh $(PACKAGES) $(PACKAGES_TEST)
+	@tools/librdkafka.sh
 
 demo: deps
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all
@@ -106,11 +124,15 @@ tidy:
 bench: deps
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all
 	@BUILD=$(BUILD) bench/run.sh
+bench-kafka: deps
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all library
+	@BUILD=$(BUILD) bench/kafka.sh $(ARGS)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/leat
 	install -m 755 -s $(BUILD)/leat $(DESTDIR)$(PREFIX)/bin/leat
 	install -m 644 LICENSE NOTICE $(DESTDIR)$(PREFIX)/share/doc/leat
+	$(if $(filter %.a,$(KAFKA_LIBS)),install -m 644 $(LIBRDKAFKA)/LICENSES.txt $(DESTDIR)$(PREFIX)/share/doc/leat/LICENSES-librdkafka.txt)
 
 clean:
 	rm -rf $(BUILD)
@@ -119,14 +141,14 @@ help:
 	@printf '%s\n' \
 	'make               build $(BUILD)/leat; installs nothing' \
 	'make demo          users, live, until Ctrl-C; make demo ROWS=100000 as fast as it can' \
-	'make deps          install what is missing to build (Debian packages, root or sudo)' \
+	'make deps          install what is missing to build (Debian packages, root or sudo); build librdkafka into deps/' \
 	'make check         unit and golden tests, under a minute' \
 	'make test          everything: sanitizers, kills, fuzzing, style; closes with one line of counts' \
 	'make long          the same, with kills and fuzzing for an hour' \
-	'make bench         the benchmarks' \
+	'make bench         the benchmarks; make bench-kafka ARGS=--peers: on a Kafka topic, beside Spark and Flink' \
 	'make tidy          style and structure' \
 	'make install       PREFIX=$(PREFIX) DESTDIR=' \
 	'make clean'
 
-.PHONY: all library unit fuzzers deps deps-test demo check test long tidy bench install clean help
+.PHONY: all library unit fuzzers deps deps-test demo check test long tidy bench bench-kafka install clean help
 .DELETE_ON_ERROR:

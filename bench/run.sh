@@ -4,7 +4,7 @@
 #
 #     bench/run.sh [--runs N] [--megabytes N] [--only leat|sizes] [--no-duckdb]
 #
-# Environment: BUILD (build folder, default build), CC. What it makes is kept in cache/bench, which git does not see.
+# Environment: BUILD (build folder, default build). What it makes is kept in cache/bench, which git does not see.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,9 +31,8 @@ fi
 
 if [ ! -s "$events" ]; then
     echo "making $events …" >&2
-    ${CC:-cc} -std=gnu11 -O2 -Wall -Wextra -D_GNU_SOURCE -pthread -Isrc -o "$cache/nexmark_file" bench/nexmark_file.c "$build/libleat.a" \
-        -lsqlite3 -lpcre2-8 -lutf8proc -lxxhash -lcrypto -ledit -lm -ldl
-    "$cache/nexmark_file" "$events.part" "$megabytes" >/dev/null
+    make -s BUILD="$build" "$build/nexmark_file"
+    "$build/nexmark_file" "$events.part" "$megabytes" >/dev/null
     mv "$events.part" "$events"
 fi
 

@@ -38,7 +38,7 @@ def list_files():
     except (OSError, subprocess.CalledProcessError):
         names = []
         for folder, folders, files in os.walk(ROOT):
-            folders[:] = [f for f in folders if f not in (".git", "build", "cache", "leat-data", "__pycache__", "node_modules")]
+            folders[:] = [f for f in folders if f not in (".git", "build", "cache", "deps", "leat-data", "__pycache__", "node_modules")]
             names += [os.path.relpath(os.path.join(folder, f), ROOT) for f in files]
     return sorted(set(names))
 

@@ -26,7 +26,9 @@ static const char run_help[] =
     "  --threads N            workers; default: one per core, at most 4\n"
     "  --quiet                no progress, no ledger; -v: more\n"
     "  --json                 progress on stdout as JSON lines, one per epoch and flow (Spark's StreamingQueryProgress)\n"
-    "  --log-format text|json\n";
+    "  --log-format text|json\n"
+    "\n"
+    "While it runs, DIR/leat.sock answers `progress` and `ping` with a JSON document: echo progress | nc -U DIR/leat.sock\n";
 
 struct run_options {
     const char *file, *data;
@@ -120,6 +122,7 @@ static void show_ledger(struct host *h, const struct buffer *text) {
 
 static int run_opened(struct host *h, struct stream *stream, const struct run_options *o, struct progress *progress) {
     struct error e = {0};
+    progress_listen(progress);
     enum status status = stream_run(stream, &e);
     progress_end(progress);
     if (!o->quiet) {
@@ -129,6 +132,7 @@ static int run_opened(struct host *h, struct stream *stream, const struct run_op
         buffer_release(&ledger);
     }
     if (status != STATUS_OK) say_error(h, &e);
+    progress_release(progress);  // the folder is still ours
     struct error close_error = {0};
     enum status closed = stream_close(stream, status == STATUS_OK, &close_error);
     if (closed != STATUS_OK) say_error(h, &close_error);
@@ -142,17 +146,20 @@ static int run_file(struct host *h, struct run_options *o, struct arena *a, stru
     struct progress progress;
     enum status status = sql_file_read(h, a, o->file, &o->settings, &file, d, &e);
     const char *data = o->data ? o->data : status == STATUS_OK ? arena_printf(a, "%s/leat-data", file.base_folder) : NULL;
-    progress_init(&progress, h, o->json, o->quiet, &signals.stop);
+    progress_init(&progress, h, o->file, data, o->json, o->quiet, &signals.stop);
     struct stream_config config = {
         .text = file.text, .name = file.path, .base_folder = file.base_folder, .data_folder = data, .connectors = &all_connectors, .session = &h->session,
         .memory = &h->memory, .log = &h->log, .wake = &signals.wake, .settings = o->settings.items, .setting_count = o->settings.count,
         .full_refresh = o->refresh, .full_refresh_count = o->refresh_count, .full_refresh_all = o->refresh_all, .available_now = o->available_now,
-        .trigger_us = o->trigger_us, .worker_count = o->threads, .stop = &signals.stop, .progress = progress_epoch, .progress_context = &progress,
+        .trigger_us = o->trigger_us, .worker_count = o->threads, .stop = &signals.stop, .progress = progress_epoch, .waiting = progress_waiting,
+        .progress_context = &progress,
     };
     if (status == STATUS_OK) status = catch_signals(&e);
     if (status == STATUS_OK) status = stream_open(&config, d, &stream, &e);
     print_diagnostics(h, d);
     if (status != STATUS_OK) {
+        progress_end(&progress);
+        progress_release(&progress);
         if (!d->error_count) say_error(h, &e);
         return d->error_count ? EXIT_CHECK : exit_code_of(status);
     }

@@ -5,11 +5,13 @@
 
 static const struct connector generator = {"generator", NULL, &generator_source_class, NULL, "made-up messages: randomuser.me users, Nexmark events"};
 static const struct connector rate = {"rate", NULL, &rate_source_class, NULL, "Spark's rate source: timestamp and value, so many rows a second"};
+static const struct connector http = {"http", NULL, &http_source_class, NULL, "a polled URL, spooled in the data folder, with Kafka's seven columns"};
 static const struct connector json = {"json", NULL, &json_source_class, NULL, "JSON lines in a file or folder"};
 static const struct connector sqlite = {"sqlite", NULL, &sqlite_source_class, &sqlite_sink_class, "tables of a SQLite file; without a path, of the catalog"};
+static const struct connector kafka = {"kafka", NULL, &kafka_source_class, &kafka_sink_class, "topics of Kafka, with Spark's columns and options; exactly once"};
 static const struct connector console = {"console", NULL, NULL, &console_sink_class, "the first rows of every epoch on standard output"};
 static const struct connector noop = {"noop", NULL, NULL, &noop_sink_class, "takes rows and forgets them; for measuring"};
 static const struct connector memory = {"memory", NULL, &memory_source_class, &memory_sink_class, "rows handed over by a test"};
 
-static const struct connector *const items[] = {&generator, &rate, &json, &sqlite, &console, &noop, &memory};
+static const struct connector *const items[] = {&generator, &rate, &json, &http, &sqlite, &kafka, &console, &noop, &memory};
 const struct connector_set all_connectors = {.items = items, .count = sizeof items / sizeof items[0]};

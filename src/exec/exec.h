@@ -14,10 +14,11 @@
 struct execution;
 struct worker;
 
-// One flow's end: gets every batch of its root. Many workers at once.
+// One flow's end: gets every batch of its root. Many workers at once, or, where order matters, one after another.
 struct output {
     const struct plan_node *root;
     const char *flow_name;
+    bool ordered;                   // rows come in the order of their sources' partitions, whatever the number of workers
     enum status (*write)(void *context, uint32_t worker, struct batch *b, struct error *e);
     void *context;
 };

@@ -153,6 +153,7 @@ static enum status build(struct execution *x, struct error *e) {
     TRY(add_edges(x, e));
     TRY(name_operators(x, e));
     TRY(make_workers(x, e));
+    TRY(ordered_open(x, e));
     for (uint32_t i = 0; i < x->operator_count; i++) {
         if (x->operators[i].class->open) TRY(x->operators[i].class->open(&x->operators[i], e));
     }
@@ -186,6 +187,7 @@ void execution_free(struct execution *x) {
     for (uint32_t i = 0; x->workers && i < x->config.worker_count; i++) {
         if (x->workers[i].execution) arena_release(&x->workers[i].scratch);
     }
+    ordered_close(x);
     arena_release(&x->arena);
     memory_free(x->memory, x, sizeof *x);
 }

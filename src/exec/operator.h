@@ -105,12 +105,19 @@ struct execution {
     const struct epoch_run *run;
     _Atomic int64_t pending_bytes;       // kept rows waiting for the end of the round
     bool serial;                         // one worker emits, in order
-    void (*round_end)(void *context);    // query.c: batches held back for their order may go
-    void *round_context;
+    struct vector *held;                 // ordered.c: batches held back for their order, by output
+    pthread_mutex_t held_mutex;
 };
 
 // The class for a node, or NULL.
 const struct operator_class *operator_class_for(const struct plan_node *node);
+
+// ordered.c: outputs that want rows in order.
+enum status ordered_open(struct execution *x, struct error *e) WARN_UNUSED;
+enum status ordered_write(struct execution *x, uint32_t output, struct worker *w, struct batch *b) WARN_UNUSED;
+void ordered_flush(struct execution *x);  // between jobs, one thread; errors are left in the first worker
+void ordered_drop(struct execution *x);
+void ordered_close(struct execution *x);
 
 // Gives a batch to every active user and output; does not take the reference. Empty ones vanish.
 enum status operator_emit(struct operator *op, struct worker *w, struct batch *b);

@@ -2,27 +2,14 @@
 // query.c: one batch query, whole: subqueries first (subquery.c), then sources opened and read to their end, batches given to `emit` in result
 // order, everything closed again.
 //
-// `emit` is called by one thread at a time. With several workers batches of a scan are held back until the end of the round, then go in
-// (sequence, arrival) order; what a single worker makes in finish (a sort) goes at once.
+// `emit` is called by one thread at a time: the output is an ordered one.
 #include "exec/operator.h"
 #include "exec/subquery.h"
 #include "plan/connector.h"
-#include <stdlib.h>
-
-struct held_batch {
-    struct batch *batch;
-    uint64_t arrival;
-};
 
 struct collector {
-    struct execution *execution;
     emit_batch emit;
     void *context;
-    pthread_mutex_t mutex;
-    struct vector held;         // of struct held_batch
-    uint64_t arrivals;
-    enum status status;         // of emit
-    bool direct;                // one worker: everything goes at once
 };
 
 struct opened {                 // one table that is read
@@ -38,45 +25,11 @@ struct query {
     struct collector collector;
 };
 
-static int held_order(const void *a, const void *b) {
-    const struct held_batch *x = a, *y = b;
-    if (x->batch->sequence != y->batch->sequence) return x->batch->sequence < y->batch->sequence ? -1 : 1;
-    return (x->arrival > y->arrival) - (x->arrival < y->arrival);
-}
-
-static enum status give(struct collector *c, struct batch *b) {
-    if (c->status == STATUS_OK) c->status = c->emit(c->context, b);
-    return c->status;
-}
-
-static void flush_held(void *context) {
-    struct collector *c = context;
-    if (c->held.count > 1) qsort(c->held.items, c->held.count, sizeof(struct held_batch), held_order);
-    for (size_t i = 0; i < c->held.count; i++) {
-        struct held_batch *h = vector_at(&c->held, i);
-        (void)!give(c, h->batch);
-        batch_unref(h->batch);
-    }
-    vector_clear(&c->held);
-}
-
 static enum status collect(void *context, uint32_t worker, struct batch *b, struct error *e) {
     struct collector *c = context;
     (void)worker;
-    if (c->direct || c->execution->serial) {
-        if (c->held.count) flush_held(c);
-        enum status status = give(c, b);
-        return status == STATUS_OK ? STATUS_OK : error_set(e, status, NULL, "the result was not taken");
-    }
-    struct held_batch h = {.batch = batch_ref(b)};
-    pthread_mutex_lock(&c->mutex);
-    h.arrival = c->arrivals++;
-    enum status status = c->status == STATUS_OK ? vector_push(&c->held, &h) : c->status;
-    pthread_mutex_unlock(&c->mutex);
-    c->execution->pending_bytes += batch_kept_bytes(b);
-    if (status == STATUS_OK) return STATUS_OK;
-    batch_unref(b);
-    return error_set(e, status, NULL, "the result was not taken");
+    enum status status = c->emit(c->context, b);
+    return status == STATUS_OK ? STATUS_OK : error_set(e, status, NULL, "the result was not taken");
 }
 
 static enum status dead_row(void *context, const struct plan_node *node, const char *flow_name, const struct batch *b, uint32_t row,
@@ -198,33 +151,24 @@ static enum status run_query(struct query *q, struct plan_node *root, struct err
     const struct query_run *run = q->run;
     TRY(subqueries_bind(run, &q->arena, &root, e));
     struct collector *c = &q->collector;
-    struct output output = {.root = root, .flow_name = "query", .write = collect, .context = c};
+    struct output output = {.root = root, .flow_name = "query", .ordered = true, .write = collect, .context = c};
     struct execution_config config = {
         .session = run->session, .memory = run->memory, .state_memory = run->state_memory, .worker_count = run->worker_count ? run->worker_count : 1,
         .outputs = &output, .output_count = 1, .dead = {.row = dead_row, .record = dead_record, .group = dead_group},
         .base_folder = run->base_folder, .log = run->log,
     };
     TRY(execution_new(&config, &q->execution, e));
-    c->execution = q->execution;
-    c->direct = config.worker_count == 1;
-    q->execution->round_end = flush_held;
-    q->execution->round_context = c;
     TRY(open_tables(q, e));
     TRY(run_all(q, e));
-    flush_held(c);
-    if (c->status != STATUS_OK) return error_set(e, c->status, NULL, "the result was not taken");
     execution_commit(q->execution);
     return STATUS_OK;
 }
 
 enum status query_execute(const struct query_run *run, struct plan_node *root, emit_batch emit, void *context, struct error *e) {
-    struct query q = {.run = run, .collector = {.emit = emit, .context = context, .mutex = PTHREAD_MUTEX_INITIALIZER}};
+    struct query q = {.run = run, .collector = {.emit = emit, .context = context}};
     arena_init(&q.arena, run->memory);
     vector_init(&q.tables, run->memory, sizeof(struct opened));
-    vector_init(&q.collector.held, run->memory, sizeof(struct held_batch));
     enum status status = run_query(&q, root, e);
-    for (size_t i = 0; i < q.collector.held.count; i++) batch_unref(((struct held_batch *)vector_at(&q.collector.held, i))->batch);
-    vector_release(&q.collector.held);
     execution_free(q.execution);
     for (size_t i = 0; i < q.tables.count; i++) {
         struct opened *t = vector_at(&q.tables, i);
@@ -233,6 +177,5 @@ enum status query_execute(const struct query_run *run, struct plan_node *root, e
     }
     vector_release(&q.tables);
     arena_release(&q.arena);
-    pthread_mutex_destroy(&q.collector.mutex);
     return status;
 }

@@ -219,7 +219,7 @@ static enum status end_round(struct execution *x, struct crew *crew, struct erro
         struct operator *op = &x->operators[i];
         if (op->active && op->class->fold) TRY(run_finish(x, crew, op, true, e));
     }
-    if (x->round_end) x->round_end(x->round_context);
+    ordered_flush(x);
     x->pending_bytes = 0;
     return worker_errors(x, e);
 }
@@ -278,7 +278,7 @@ static enum status run_steps(struct execution *x, struct crew *crew, struct aren
         }
         if (steps[i].kind == STEP_BUILD) TRY(steps[i].op->class->build(steps[i].op, e));
         else TRY(run_finish(x, crew, steps[i].op, false, e));
-        if (x->round_end) x->round_end(x->round_context);
+        ordered_flush(x);
         TRY(worker_errors(x, e));
         i++;
     }
@@ -320,6 +320,7 @@ enum status execution_rollback(struct execution *x, struct error *e) {
         if (status == STATUS_OK) status = one;
     }
     x->running = false;
+    ordered_drop(x);
     for (uint32_t i = 0; i < x->config.worker_count; i++) memset(x->workers[i].counters, 0, sizeof *x->workers[i].counters * x->operator_count);
     memset(x->output_rows, 0, sizeof *x->output_rows * x->config.worker_count * (x->config.output_count + 1));
     return status;

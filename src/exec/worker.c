@@ -44,7 +44,9 @@ enum status operator_emit(struct operator *op, struct worker *w, struct batch *b
         if (!output_is_active(x, o)) continue;
         struct output *output = &x->config.outputs[o];
         x->output_rows[(size_t)w->index * (x->config.output_count + 1) + o] += b->selected_count;
-        enum status status = output->write ? output->write(output->context, w->index, b, &w->error) : STATUS_OK;
+        enum status status = output->ordered ? ordered_write(x, o, w, b)
+                             : output->write ? output->write(output->context, w->index, b, &w->error)
+                                             : STATUS_OK;
         if (status != STATUS_OK) {
             w->failed = true;
             return status;

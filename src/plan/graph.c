@@ -256,10 +256,18 @@ static uint64_t mix_text(uint64_t h, const char *text) { return text ? checksum6
 
 // Rates, how far a made-up source goes, and how a server is reached are not what a query is.
 static bool option_counts(const char *key) {
-    static const char *const not_counted[] = {"rowsPerSecond", "numRows", "maxFilesPerTrigger", "maxOffsetsPerTrigger", "minOffsetsPerTrigger", "rampUpTime"};
+    static const char *const not_counted[] = {
+        "rowsPerSecond", "numRows", "maxFilesPerTrigger", "maxOffsetsPerTrigger", "minOffsetsPerTrigger", "rampUpTime",
+        // where a new flow begins, and how it is read
+        "startingOffsets", "startingTimestamp", "startingOffsetsByTimestamp", "startingOffsetsByTimestampStrategy", "failOnDataLoss", "minPartitions",
+        "maxTriggerDelay", "groupIdPrefix", "fetchOffset.numRetries", "fetchOffset.retryIntervalMs", "kafkaConsumer.pollTimeoutMs", "commitOffsets",
+        // http: how it is asked
+        "interval", "numPolls", "timeout", "connectTimeout", "maxBytes", "maxRedirects", "conditional", "user", "password", "userAgent", "caFile",
+        "certFile", "keyFile", "keyPassword", "verify", "maxSpoolBytes", "retention",
+    };
     for (size_t i = 0; i < sizeof not_counted / sizeof *not_counted; i++)
         if (equal_ignoring_case(not_counted[i], key)) return false;
-    return strncmp(key, "kafka.", 6) != 0 && strncmp(key, "leat.", 5) != 0;
+    return strncmp(key, "kafka.", 6) != 0 && strncmp(key, "leat.", 5) != 0 && strncmp(key, "header.", 7) != 0;
 }
 
 static uint64_t hash_table(uint64_t h, const struct dataset *d) {

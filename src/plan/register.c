@@ -119,20 +119,23 @@ static enum status register_target(struct resolver *r, const struct ustatement *
     if (s->option_count)
         return complain(r, (struct complaint){.span = s->options[0].span, .condition = "_LEGACY_ERROR_TEMP_0035", .hint = "write TBLPROPERTIES (…)"},
                         "OPTIONS are not allowed for CREATE %s", view ? "MATERIALIZED VIEW" : "STREAMING TABLE");
-    enum status worst = check_looks(r, d, s->properties, s->property_count);
-    if (worst == STATUS_NO_MEMORY) return worst;
     const struct connector *connector = NULL;
     if (s->provider) TRY(find_connector(r, s, false, &connector));
     else connector = connector_find(r->analysis->connectors, "sqlite");
     struct uoption *own = arena_alloc_array(r->arena, (size_t)s->property_count + 1, sizeof *own);
-    if (!own) return STATUS_NO_MEMORY;
-    uint32_t count = 0;
+    struct uoption *looks = arena_alloc_array(r->arena, (size_t)s->property_count + 1, sizeof *looks);
+    if (!own || !looks) return STATUS_NO_MEMORY;
+    uint32_t count = 0, look_count = 0;
     for (uint32_t i = 0; i < s->property_count; i++) {
         const struct uoption *o = &s->properties[i];
         bool key = equal_ignoring_case(o->key, "key");
         if (key) TRY(parse_key(r, o, d));
-        if (!is_leat_key(o->key) && (!key || (connector && connector->sink && table_has(connector->sink->options, "key")))) own[count++] = *o;
+        bool of_sink = connector && connector->sink && table_has(connector->sink->options, o->key);
+        if (is_leat_key(o->key) ? of_sink : !key || of_sink) own[count++] = *o;
+        else if (is_leat_key(o->key)) looks[look_count++] = *o;
     }
+    enum status worst = check_looks(r, d, looks, look_count);
+    if (worst == STATUS_NO_MEMORY) return worst;
     // A table of the catalog may carry properties of its user's own.
     if (s->provider) TRY(parse_options(r, connector->sink->options, own, count, d->name, s->name.span, &d->options));
     d->connector = connector;

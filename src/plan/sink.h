@@ -22,6 +22,7 @@ enum sink_capability {
     SINK_TRANSACTIONAL = 1 << 3,   // commit is all or nothing and carries the record
     SINK_FORGETFUL = 1 << 4,       // keeps no record: at-least-once (console, noop, memory)
     SINK_KEYLESS_RETRACTS = 1 << 5,  // can delete one of several equal rows (the catalog)
+    SINK_ORDERED = 1 << 6,         // the order of rows is seen (a topic): write gets them in the order of their source partitions
 };
 
 // What a store remembers, written in the same transaction as the rows.
@@ -57,6 +58,7 @@ struct store {
     const struct sink_class *class;
     const char *identity;          // the same for tables that commit together
     bool forgetful;                // as SINK_FORGETFUL, where it is the table's choice (at-least-once)
+    bool record_expires;           // a record may be gone after days without a run: that alone is no sign of an older copy
     // the connector's own follows
 };
 struct sink {

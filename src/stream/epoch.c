@@ -333,6 +333,19 @@ static enum status record_commit(struct stream *s, const struct intent *i, struc
     return stream_record(s, RECORD_COMMIT, e);
 }
 
+static void keep_least(struct positions *at, const struct positions *other) {
+    for (uint32_t i = 0; i < at->count; i++) {
+        struct position *p = &at->items[i];
+        int64_t offset = 0;  // a partition that the other has not met
+        for (uint32_t n = 0; n < other->count; n++) {
+            const struct position *q = &other->items[n];
+            if (p->name && q->name ? strcmp(p->name, q->name) == 0 : !p->name && !q->name && p->partition == q->partition) offset = q->offset;
+        }
+        if (offset < p->offset) p->offset = offset;
+    }
+}
+
+// What every flow that reads a source has read: a source may drop what is below.
 static enum status tell_sources(struct stream *s, struct error *e) {
     struct runtime *r = s->runtime;
     for (uint32_t k = 0; k < r->source_count; k++) {
@@ -340,6 +353,12 @@ static enum status tell_sources(struct stream *s, struct error *e) {
         if (!reader || !r->sources[k].source->class->committed) continue;
         struct positions at;
         TRY(current_positions(s, reader, &r->sources[k], &at, e));
+        for (uint32_t f = 0; f < r->flow_count; f++) {
+            struct positions other;
+            if (&r->flows[f] == reader || !reads(&r->flows[f], &r->sources[k])) continue;
+            TRY(current_positions(s, &r->flows[f], &r->sources[k], &other, e));
+            keep_least(&at, &other);
+        }
         TRY(r->sources[k].source->class->committed(r->sources[k].source, &at, e));
     }
     return STATUS_OK;

@@ -131,6 +131,8 @@ enum status folder_clear(const char *path, struct error *e) {
     TRY(folder_open(&f, path, e));
     snprintf(file, sizeof file, "%s/log", path);
     enum status status = folder_remove(file, e);
+    snprintf(file, sizeof file, "%s/spool", path);
+    if (status == STATUS_OK) status = folder_remove(file, e);
     for (size_t i = 0; i < sizeof files / sizeof files[0] && status == STATUS_OK; i++) {
         snprintf(file, sizeof file, "%s/%s", path, files[i]);
         if (unlink(file) != 0 && errno != ENOENT) status = error_set_errno(e, errno, "cannot remove `%s`", file);

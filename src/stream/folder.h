@@ -5,6 +5,8 @@
 //     DIR/lock          the owner's pid, under flock
 //     DIR/leat.db       the catalog (connector/sqlite)
 //     DIR/log/          the log (journal.h)
+//     DIR/spool/        what sources that cannot be read twice have given (connector/http)
+//     DIR/leat.sock     where a running pipeline answers questions (cli/control.h)
 #pragma once
 #include "base/status.h"
 #include <sys/types.h>

@@ -72,7 +72,7 @@ static enum status run_open_intent(struct stream *s, struct error *e) {
     struct intent i;
     arena_reset(&s->epoch_arena);
     TRY(decode_intent(&s->epoch_arena, s->durable.intent_bytes.data, s->durable.intent_bytes.size_bytes, &i, e));
-    if (i.attempt > 1) log_write(s->config.log, LOG_INFO, "epoch %llu: attempt %u", (unsigned long long)i.epoch, i.attempt);
+    if (i.attempt > 1) log_write(s->config.log, s->config.waiting ? LOG_DEBUG : LOG_INFO, "epoch %llu: attempt %u", (unsigned long long)i.epoch, i.attempt);
     TRY(epoch_recover_stores(s, &i, e));
     return epoch_run(s, &i, e);
 }
@@ -100,10 +100,18 @@ static void pause_after_failure(const struct stream *s, uint32_t failures, const
     int64_t pause_us = INT64_C(100000) << (failures < 6 ? failures : 6);
     uint64_t key[2] = {s->durable.seed, (uint64_t)clock_monotonic_us()};
     pause_us += (int64_t)(random_keyed(key, 2) % (uint64_t)(pause_us / 4));
-    if (failures == 0) log_error(s->config.log, LOG_WARN, e);
-    log_write(s->config.log, LOG_WARN, "trying again in %.1f s", (double)pause_us / 1e6);
+    if (failures == 0 && !s->config.waiting) log_error(s->config.log, LOG_WARN, e);
+    if (!s->config.waiting) log_write(s->config.log, LOG_WARN, "trying again in %.1f s", (double)pause_us / 1e6);
     int64_t until = clock_monotonic_us() + pause_us;
-    while (!stopping(s) && clock_monotonic_us() < until) usleep(20000);
+    while (!stopping(s) && clock_monotonic_us() < until) {
+        if (s->config.waiting) s->config.waiting(s->config.progress_context, e, failures + 1, until);
+        usleep(20000);
+    }
+}
+
+static void go_on(struct stream *s) {
+    if (s->config.waiting) s->config.waiting(s->config.progress_context, NULL, 0, 0);
+    else log_write(s->config.log, LOG_INFO, "going on");
 }
 
 // A runtime for a text, with the session as it was before any text's SET.
@@ -274,6 +282,7 @@ static enum status open_outside_patiently(struct stream *s, struct error *e) {
     int64_t first_us = clock_monotonic_us();
     for (uint32_t failures = 0;; failures++) {
         enum status status = open_outside(s, e);
+        if (status == STATUS_OK && failures) go_on(s);
         if (status != STATUS_UNREACHABLE || stopping(s)) return status;
         if (gave_up(s, first_us, e)) return status;
         pause_after_failure(s, failures, e);
@@ -392,7 +401,7 @@ enum status stream_run(struct stream *s, struct error *e) {
             TRY(after_failure(s, status, &failures, first_failure_us, e));
             continue;
         }
-        if (failures) log_write(s->config.log, LOG_INFO, "going on");
+        if (failures) go_on(s);
         failures = 0;
         if (outcome == STEP_FINISHED) break;
         if (outcome == STEP_IDLE) wait_until(s, wake_at_us);

@@ -66,7 +66,10 @@ struct stream_config {
     uint32_t worker_count;                     // 0: leat.threads, or one per core up to 4
     const _Atomic int *stop;                   // non-zero: no further epoch; waits end
     void (*progress)(void *context, const struct epoch_report *r);
-    void *progress_context;
+    // Something outside does not answer: `attempts` tries have failed, the next one is at `until_us` (monotonic). Called several times a second
+    // while the pipeline waits, the folder's lock held, and with 0 attempts and why NULL when it goes on. NULL: the log is told instead.
+    void (*waiting)(void *context, const struct error *why, uint32_t attempts, int64_t until_us);
+    void *progress_context;                    // of both
 };
 
 // Analyzes, opens, recovers; runs the epoch that a crash left open. Diagnostics of the text go to `d`.

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// kafka.h: what the parts of the Kafka connector share. Internal to connector/kafka/ but for the commands `leat kafka …` (cli/kafka.c).
+//
+//     kafka_conf.c      options of a table → librdkafka's configuration
+//     kafka_client.c    a client with its callbacks; errors → struct error; its log → ours
+//     kafka_offsets.c   offsets as Spark writes them: {"topic":{"0":23,"1":-2}}
+//     kafka_fetch.c     one consumer, one thread: messages into windows of partitions, bounded in bytes
+//     kafka_source.c    source_class over it
+//     kafka_sink.c      sink_class: one transactional producer a store
+//
+// librdkafka 2.0.2 must do; what is newer is asked for by rd_kafka_version(), never at compile time.
+#pragma once
+#include "base/buffer.h"
+#include "plan/sink.h"
+#include "plan/source.h"
+#include <librdkafka/rdkafka.h>
+#include <pthread.h>
+
+extern const struct option kafka_source_options[], kafka_sink_options[];
+
+enum kafka_use { KAFKA_CONSUMER, KAFKA_PRODUCER, KAFKA_ADMIN };
+
+// A client and what its callbacks need. Made by kafka_client_new, which owns `conf` from then on.
+struct kafka_client {
+    rd_kafka_t *rk;
+    struct memory *memory;
+    struct log *log;              // may be NULL
+    char *brokers;                // bootstrap servers, for messages
+    char *who;                    // "source `events`", for messages
+    void *owner;                  // of whoever made it, for callbacks of its own (their `opaque` is the client)
+    _Atomic bool down;            // no broker answers: said once, and once when one does again
+    _Atomic bool was_up;          // one has answered: what looks like a wrong password is then tried again
+    pthread_mutex_t mutex;        // of what follows, written by librdkafka's threads
+    char reason[256];             // the client's own words for it
+    struct error fatal;           // status OK: none
+};
+
+// Configuration from the table's kafka.* options (Java's names are understood where librdkafka has another), with ${env:…} and ${file:…}
+// resolved. The caller may set more before kafka_client_new. STATUS_INVALID_ARGUMENT names the option.
+enum status kafka_conf_make(const struct option_set *options, enum kafka_use use, struct memory *memory, rd_kafka_conf_t **out, struct error *e) WARN_UNUSED;
+// The same at plan time: nothing outside is touched, and values with ${env:…} or ${file:…} are not looked at.
+enum status kafka_conf_check(const struct option_set *options, enum kafka_use use, struct memory *memory, struct error *e) WARN_UNUSED;
+// One line for each option that is passed over, and for each secret that stands in the text. Once, when a table is opened.
+void kafka_conf_warn(const struct option_set *options, enum kafka_use use, const char *who, struct log *log);
+bool kafka_option_is_secret(const char *key);  // by its name; its value is never printed
+// Takes `conf`, also on failure. `who` as above.
+enum status kafka_client_new(rd_kafka_conf_t *conf, enum kafka_use use, const char *who, struct memory *memory, struct log *log, struct kafka_client **out,
+                             struct error *e) WARN_UNUSED;
+void kafka_client_free(struct kafka_client *c);  // NULL is allowed; waits at most 5 s
+// To be called when a broker has answered (a message, an acknowledgement, metadata): says that it is back, if it was away. Cheap.
+void kafka_client_up(struct kafka_client *c);
+// What ends the client's use (a wrong password, fencing), as its callbacks have found it; STATUS_OK: nothing. Callbacks run in whoever polls
+// the client's main queue (rd_kafka_poll, rd_kafka_consumer_poll).
+enum status kafka_client_check(struct kafka_client *c, struct error *e) WARN_UNUSED;
+
+// An answer of the client as an error: status (UNREACHABLE, INVALID_ARGUMENT, CONFLICT for fencing, IO …), broker and reason in the message,
+// a hint. `what` says what was tried, with topic, partition, offset: "reading users-0 at offset 17".
+enum status kafka_error(const struct kafka_client *c, rd_kafka_resp_err_t code, const char *reason, const char *what, struct error *e);
+
+// One partition, as it is named in positions, ranges and leat_dead: "topic-3".
+enum status kafka_partition_name(struct arena *a, const char *topic, int32_t partition, const char **out) WARN_UNUSED;
+bool kafka_partition_split(struct arena *a, const char *name, const char **topic, int32_t *partition);
+bool kafka_topic_is_legal(const char *topic, size_t size_bytes);
+
+struct kafka_offset {
+    const char *topic;
+    int32_t partition;
+    int64_t offset;               // KAFKA_EARLIEST, KAFKA_LATEST, or the offset (a timestamp in ms where the option says so)
+};
+enum { KAFKA_LATEST = -1, KAFKA_EARLIEST = -2 };
+struct kafka_offsets {
+    struct kafka_offset *items;
+    uint32_t count;
+};
+// {"topic":{"0":23}}; and for `assign` {"topic":[0,1]} (offsets 0). In the arena. STATUS_INVALID_ARGUMENT says where.
+enum status kafka_offsets_parse(struct arena *a, const char *json, bool assign, const char *option_name, struct kafka_offsets *out, struct error *e) WARN_UNUSED;
+enum status kafka_positions_print(const struct positions *positions, struct buffer *out) WARN_UNUSED;
+
+// The producer's side of the record (sink.h) as text, for the metadata of a committed offset.
+enum { KAFKA_RECORD_CHARS = 96 };
+void kafka_record_print(const struct sink_record *record, char out[KAFKA_RECORD_CHARS]);
+bool kafka_record_parse(const char *text, const uint8_t pipeline[16], struct sink_record *out);

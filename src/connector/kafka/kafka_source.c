@@ -1,0 +1,721 @@
+// SPDX-License-Identifier: Apache-2.0
+// kafka_source.c: source_class over kafka_fetch.h: options, ranges, splits, batches. Spark's options, columns and rules.
+//
+// A stream's ranges are what the windows hold; a batch query's are the whole way to the end that was there when it opened, read through the
+// same windows. A split is cut into batches by its messages alone (4,096, or a megabyte), so that reading it again gives the same ones.
+#include "connector/kafka/kafka_fetch.h"
+#include "connector/kafka/kafka_topics.h"
+#include "connector/kafka/kafka_watch.h"
+#include "connector/registry.h"
+#include "base/clock.h"
+#include <stdio.h>
+#include <strings.h>
+
+enum { SPLIT_MIN = 1024, SPLIT_MAX = 8192, SPLITS_WANTED = 16, RAW_BYTES_MAX = 65536, LOOK_US = 5000000, LOOK_US_MIN = 100000 };
+static const uint64_t row_limit_bytes = UINT64_C(16) << 20;
+enum { COLUMN_KEY, COLUMN_VALUE, COLUMN_TOPIC, COLUMN_PARTITION, COLUMN_OFFSET, COLUMN_TIMESTAMP, COLUMN_TIMESTAMP_TYPE, COLUMN_HEADERS, COLUMN_COUNT };
+
+const struct option kafka_source_options[] = {
+    {"kafka.*", OPTION_STRING, NULL, false, false, NULL, "passed to the client: kafka.bootstrap.servers, kafka.security.protocol …"},
+    {"subscribe", OPTION_STRING, NULL, false, false, NULL, "topics, separated by commas"},
+    {"subscribePattern", OPTION_STRING, NULL, false, false, NULL, "regular expression for whole names of topics"},
+    {"assign", OPTION_STRING, NULL, false, false, NULL, "partitions as JSON: {\"topicA\":[0,1]}"},
+    {"startingOffsets", OPTION_STRING, NULL, false, false, NULL, "earliest, latest or JSON {\"topicA\":{\"0\":23,\"1\":-2}}; a stream begins at latest, a batch query at earliest"},
+    {"endingOffsets", OPTION_STRING, NULL, false, false, NULL, "latest or JSON; of batch queries"},
+    {"startingTimestamp", OPTION_INT, NULL, false, false, NULL, "begin at the first message of this time or later, in ms since 1970"},
+    {"endingTimestamp", OPTION_INT, NULL, false, false, NULL, "end before the first message of this time or later, in ms since 1970; of batch queries"},
+    {"startingOffsetsByTimestamp", OPTION_STRING, NULL, false, false, NULL, "JSON of times in ms: {\"topicA\":{\"0\":1700000000000}}"},
+    {"endingOffsetsByTimestamp", OPTION_STRING, NULL, false, false, NULL, "JSON of times in ms; of batch queries"},
+    {"startingOffsetsByTimestampStrategy", OPTION_ENUM, "error", false, false, "error|latest", "what to do where no message is that young"},
+    {"failOnDataLoss", OPTION_BOOLEAN, "true", false, false, NULL, "stop where messages are gone before they were read; false: warn and go on"},
+    {"maxOffsetsPerTrigger", OPTION_INT, "0", false, false, NULL, "messages an epoch takes at most; 0: as many as are good"},
+    {"minOffsetsPerTrigger", OPTION_INT, "0", false, false, NULL, "wait until there are so many, or maxTriggerDelay is over"},
+    {"maxTriggerDelay", OPTION_DURATION, "15m", false, false, NULL, "how long minOffsetsPerTrigger may wait"},
+    {"minPartitions", OPTION_INT, "0", false, false, NULL, "cut the work of an epoch into at least so many parts"},
+    {"maxRecordsPerPartition", OPTION_INT, "0", false, false, NULL, "messages in a part of the work at most"},
+    {"includeHeaders", OPTION_BOOLEAN, "false", false, false, NULL, "add the column headers"},
+    {"groupIdPrefix", OPTION_STRING, NULL, false, false, NULL, "no group is used for reading: accepted, without effect"},
+    {"leat.commitGroup", OPTION_STRING, NULL, false, false, NULL, "group that gets the offsets after every epoch, for monitoring"},
+    {"fetchOffset.numRetries", OPTION_INT, "3", false, false, NULL, "the client tries again by itself: accepted, without effect"},
+    {"fetchOffset.retryIntervalMs", OPTION_INT, "1000", false, false, NULL, "accepted, without effect"},
+    {"kafkaConsumer.pollTimeoutMs", OPTION_INT, "120000", false, false, NULL, "accepted, without effect"},
+    {"leat.windowBytes", OPTION_SIZE, "32MB", false, false, NULL, "memory for messages fetched and not yet processed"},
+    {NULL, OPTION_STRING, NULL, false, false, NULL, NULL},
+};
+
+struct part {                     // a partition of the table
+    struct kafka_partition *partition;
+    int64_t earliest;             // where it begins for a flow that has no position in it; −1: not asked yet
+    int64_t stop;                 // where a batch query or --available-now ends; INT64_MAX: nowhere
+};
+
+struct kafka_source {
+    struct source source;         // first
+    struct arena arena;
+    struct kafka_topics topics;
+    struct kafka_client *client;
+    struct kafka_fetch *fetch;
+    struct kafka_watch *watch;
+    _Atomic bool closing;         // the client's owner
+    const char *description;
+    const char *commit_group;
+    bool headers;
+    bool has_end;
+    int64_t max_offsets, min_offsets, min_delay_us, waits_since_us;
+    struct vector parts;          // struct part; changed by the engine's thread alone, between epochs
+    struct error start_error;     // why no flow can begin here; flows that have begun do not mind
+};
+
+static const struct field header_fields[] = {{"key", &type_string, true}, {"value", &type_binary, true}};
+
+// --- what it is ---
+
+static enum status kafka_schema(const struct source_request *r, struct arena *a, bool offline, const struct type **out, struct error *e) {
+    (void)offline;
+    if (r->declared) {
+        error_set(e, STATUS_INVALID_QUERY, "USER_SPECIFIED_AND_ACTUAL_SCHEMA_MISMATCH", "a Kafka table's columns are fixed and cannot be declared");
+        error_set_hint(e, "leave the column list out: CREATE TABLE %s USING kafka OPTIONS (…); a view takes the values apart", r->table_name);
+        return STATUS_INVALID_QUERY;
+    }
+    const struct type *header = type_struct(a, header_fields, 2), *headers = header ? type_array(a, header, true) : NULL;
+    const struct field fields[COLUMN_COUNT] = {
+        {"key", &type_binary, true}, {"value", &type_binary, true}, {"topic", &type_string, true}, {"partition", &type_int, true},
+        {"offset", &type_bigint, true}, {"timestamp", &type_timestamp, true}, {"timestampType", &type_int, true}, {"headers", headers, true},
+    };
+    bool with_headers = option_number(&r->options, "includeHeaders") != 0;
+    *out = headers ? type_struct(a, fields, with_headers ? COLUMN_COUNT : COLUMN_HEADERS) : NULL;
+    return *out ? STATUS_OK : error_no_memory(e);
+}
+
+static enum status check_numbers(const struct option_set *options, struct error *e) {
+    static const char *const names[] = {"maxOffsetsPerTrigger", "minOffsetsPerTrigger", "minPartitions", "maxRecordsPerPartition"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (option_is_set(options, names[i]) && option_number(options, names[i]) <= 0) return error_set(e, STATUS_INVALID_ARGUMENT, "LEAT_INVALID_OPTION", "%s must be positive", names[i]);
+    }
+    int64_t least = option_number(options, "minOffsetsPerTrigger"), most = option_number(options, "maxOffsetsPerTrigger");
+    if (most && least > most) {
+        return error_set(e, STATUS_INVALID_ARGUMENT, "LEAT_INVALID_OPTION", "minOffsetsPerTrigger (%lld) is higher than maxOffsetsPerTrigger (%lld)", (long long)least, (long long)most);
+    }
+    if (option_number(options, "leat.windowBytes") < 1 << 20) return error_set(e, STATUS_INVALID_ARGUMENT, "LEAT_INVALID_OPTION", "leat.windowBytes must be at least 1MB");
+    return STATUS_OK;
+}
+
+static enum status kafka_check(const struct source_request *r, struct error *e) {
+    struct kafka_topics topics;
+    struct arena a;
+    TRY(check_numbers(&r->options, e));
+    arena_init(&a, r->memory);
+    enum status status = kafka_topics_init(&topics, r, &a, e);
+    kafka_topics_release(&topics);
+    arena_release(&a);
+    return status == STATUS_OK ? kafka_conf_check(&r->options, KAFKA_CONSUMER, r->memory, e) : status;
+}
+
+static const char *describe_selection(const struct kafka_topics *t, struct arena *a) {
+    struct buffer text;
+    buffer_init(&text, a->memory);
+    static const char *const names[] = {"Subscribe", "SubscribePattern", "Assign"};
+    enum status status = buffer_printf(&text, "KafkaV2[%s[", names[t->selection]);
+    if (t->selection == KAFKA_SUBSCRIBE_PATTERN && status == STATUS_OK) status = buffer_append_string(&text, t->text);
+    for (uint32_t i = 0; i < t->name_count && status == STATUS_OK; i++) status = buffer_printf(&text, "%s%s", i ? ", " : "", t->names[i]);
+    for (uint32_t i = 0; i < t->assigned.count && status == STATUS_OK; i++) {
+        status = buffer_printf(&text, "%s%s-%d", i ? ", " : "", t->assigned.items[i].topic, t->assigned.items[i].partition);
+    }
+    if (status == STATUS_OK) status = buffer_append_string(&text, "]]");
+    const char *out = status == STATUS_OK ? arena_strndup(a, (char *)text.data, text.size_bytes) : NULL;
+    buffer_release(&text);
+    return out;
+}
+
+// --- open and close ---
+
+// Ours where the table says nothing else. An unknown one is a newer client's: passed over.
+static void set_unless_given(rd_kafka_conf_t *conf, rd_kafka_conf_t *plain, const char *name, const char *value) {
+    char now[64] = "", before[64] = "", reason[128];
+    size_t now_bytes = sizeof now, before_bytes = sizeof before;
+    if (rd_kafka_conf_get(conf, name, now, &now_bytes) != RD_KAFKA_CONF_OK || rd_kafka_conf_get(plain, name, before, &before_bytes) != RD_KAFKA_CONF_OK) return;
+    if (strcmp(now, before) == 0) (void)rd_kafka_conf_set(conf, name, value, reason, sizeof reason);
+}
+
+static enum status make_client(struct kafka_source *s, struct error *e) {
+    const struct source_request *r = &s->source.request;
+    char reason[200], who[300];
+    rd_kafka_conf_t *conf, *plain;
+    TRY(kafka_conf_make(&r->options, KAFKA_CONSUMER, r->memory, &conf, e));
+    plain = rd_kafka_conf_new();
+    bool has_backoff = rd_kafka_conf_set(plain, "fetch.queue.backoff.ms", "1000", reason, sizeof reason) == RD_KAFKA_CONF_OK;
+    set_unless_given(conf, plain, "check.crcs", "true");
+    set_unless_given(conf, plain, "fetch.queue.backoff.ms", "2");
+    set_unless_given(conf, plain, "queued.max.messages.kbytes", has_backoff ? "4096" : "65536");  // without the back-off, a full queue stands still for a second
+    set_unless_given(conf, plain, "queued.min.messages", "1000000");
+    set_unless_given(conf, plain, "fetch.max.bytes", "8388608");
+    set_unless_given(conf, plain, "fetch.error.backoff.ms", "100");
+    if (s->has_end) set_unless_given(conf, plain, "fetch.wait.max.ms", "50");  // how long the client may wait to learn that the end is reached
+    rd_kafka_conf_destroy(plain);
+    (void)rd_kafka_conf_set(conf, "enable.partition.eof", "true", reason, sizeof reason);
+    (void)rd_kafka_conf_set(conf, "auto.offset.reset", "error", reason, sizeof reason);
+    if (s->commit_group) (void)rd_kafka_conf_set(conf, "group.id", s->commit_group, reason, sizeof reason);
+    snprintf(who, sizeof who, "source `%s`", r->table_name);
+    kafka_conf_warn(&r->options, KAFKA_CONSUMER, who, r->log);
+    TRY(kafka_client_new(conf, KAFKA_CONSUMER, who, r->memory, r->log, &s->client, e));
+    s->client->owner = &s->closing;
+    return STATUS_OK;
+}
+
+static struct part *find_part(const struct kafka_source *s, const char *name, size_t hint) {
+    for (size_t i = 0; i < s->parts.count; i++) {
+        struct part *p = vector_at(&s->parts, (i + hint) % s->parts.count);
+        if (strcmp(p->partition->name, name) == 0) return p;
+    }
+    return NULL;
+}
+
+static enum status add_part(struct kafka_source *s, const char *topic, int32_t number, int64_t earliest, struct error *e) {
+    struct part part = {.earliest = earliest, .stop = INT64_MAX};
+    TRY(kafka_fetch_partition(s->fetch, topic, number, &part.partition, e));
+    if (find_part(s, part.partition->name, s->parts.count)) return STATUS_OK;
+    return vector_push(&s->parts, &part) == STATUS_OK ? STATUS_OK : error_no_memory(e);
+}
+
+static enum status resolve_ends(struct kafka_source *s, struct kafka_offsets *partitions, struct error *e) {
+    const struct source_request *r = &s->source.request;
+    struct kafka_limit latest = {.kind = KAFKA_LIMIT_LATEST, .option_name = "endingOffsets"};
+    TRY(kafka_resolve(&s->topics, r->streaming ? &latest : &s->topics.end, s->client, r->log, partitions, e));
+    for (uint32_t i = 0; i < partitions->count; i++) ((struct part *)vector_at(&s->parts, i))->stop = partitions->items[i].offset;
+    return STATUS_OK;
+}
+
+static void on_trouble(void *context) {
+    struct kafka_source *s = context;
+    kafka_watch_look(s->watch);
+}
+
+static enum status open_partitions(struct kafka_source *s, struct error *e) {
+    struct kafka_offsets partitions;
+    TRY(kafka_topics_list(&s->topics, s->client, &s->arena, &partitions, NULL, e));
+    for (uint32_t i = 0; i < partitions.count; i++) TRY(add_part(s, partitions.items[i].topic, partitions.items[i].partition, -1, e));
+    if (!partitions.count && s->topics.selection == KAFKA_SUBSCRIBE_PATTERN) {
+        log_write(s->source.request.log, LOG_WARN, "source `%s`: no topic matches `%s` yet", s->source.request.table_name, s->topics.text);
+    }
+    return s->has_end ? resolve_ends(s, &partitions, e) : STATUS_OK;
+}
+
+static enum status open_parts(struct kafka_source *s, struct error *e) {
+    const struct source_request *r = &s->source.request;
+    const char *group = option_text(&r->options, "leat.commitGroup"), *age = option_text(&r->options, "kafka.metadata.max.age.ms");
+    if (group) TRY(option_resolve(&s->arena, group, &s->commit_group, e));
+    TRY(kafka_topics_init(&s->topics, r, &s->arena, e));
+    if (!(s->description = describe_selection(&s->topics, &s->arena))) return error_no_memory(e);
+    TRY(make_client(s, e));
+    int64_t interval_us = age ? strtoll(age, NULL, 10) * 1000 : LOOK_US;
+    if (interval_us < LOOK_US_MIN) interval_us = LOOK_US_MIN;
+    struct kafka_watch_config watch = {.memory = r->memory, .log = r->log, .table_name = r->table_name, .client = s->client, .topics = &s->topics,
+                                       .wake = r->wake, .interval_us = s->has_end ? 0 : interval_us};
+    TRY(kafka_watch_new(&watch, &s->watch, e));
+    struct kafka_fetch_config fetch = {.memory = r->memory, .log = r->log, .client = s->client, .wake = r->wake, .give_back_when_read = !r->streaming,
+                                       .window_bytes = (size_t)option_number(&r->options, "leat.windowBytes"), .headers = s->headers,
+                                       .trouble = on_trouble, .trouble_context = s};
+    TRY(kafka_fetch_new(&fetch, &s->fetch, e));
+    TRY(open_partitions(s, e));
+    return kafka_watch_start(s->watch, s->fetch, e);
+}
+
+static void kafka_close(struct source *source) {
+    struct kafka_source *s = (struct kafka_source *)source;
+    if (!s) return;
+    atomic_store(&s->closing, true);
+    kafka_watch_stop(s->watch);  // it looks at the fetch's partitions, and the fetch tells it of trouble
+    kafka_fetch_free(s->fetch);
+    kafka_watch_free(s->watch);
+    kafka_client_free(s->client);
+    kafka_topics_release(&s->topics);
+    vector_release(&s->parts);
+    arena_release(&s->arena);
+    memory_free(source->request.memory, s, sizeof *s);
+}
+
+static enum status kafka_open(const struct source_request *r, struct source **out, struct error *e) {
+    struct kafka_source *s = memory_alloc_zeroed(r->memory, sizeof *s);
+    if (!s) return error_no_memory(e);
+    s->source = (struct source){.class = &kafka_source_class, .request = *r};
+    arena_init(&s->arena, r->memory);
+    vector_init(&s->parts, r->memory, sizeof(struct part));
+    s->headers = option_number(&r->options, "includeHeaders") != 0;
+    s->has_end = !r->streaming || r->available_now;
+    s->max_offsets = option_number(&r->options, "maxOffsetsPerTrigger");
+    s->min_offsets = option_number(&r->options, "minOffsetsPerTrigger");
+    s->min_delay_us = option_number(&r->options, "maxTriggerDelay");
+    enum status status = open_parts(s, e);
+    if (status != STATUS_OK) {
+        kafka_close(&s->source);
+        return status;
+    }
+    *out = &s->source;
+    return STATUS_OK;
+}
+
+// --- where a flow begins ---
+
+static enum status list_parts(const struct kafka_source *s, struct arena *a, struct kafka_offsets *out) {
+    out->count = (uint32_t)s->parts.count;
+    out->items = arena_alloc_array(a, s->parts.count + 1, sizeof *out->items);
+    for (uint32_t i = 0; out->items && i < out->count; i++) {
+        const struct kafka_partition *p = ((struct part *)vector_at(&s->parts, i))->partition;
+        out->items[i] = (struct kafka_offset){.topic = p->topic, .partition = p->partition};
+    }
+    return out->items ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+// A stream is opened again and again, and startingOffsets speaks of the first time alone: what is wrong with it is said when a flow without
+// positions asks. Partitions that have come since a flow began are read from their beginning.
+static enum status kafka_start(struct source *source, struct arena *a, struct positions *out, struct error *e) {
+    struct kafka_source *s = (struct kafka_source *)source;
+    struct kafka_offsets partitions;
+    enum status status = list_parts(s, a, &partitions);
+    *out = (struct positions){.items = arena_alloc_array(a, (size_t)partitions.count + 1, sizeof *out->items)};
+    if (status != STATUS_OK || !out->items) return error_no_memory(e);
+    status = kafka_resolve(&s->topics, &s->topics.start, s->client, source->request.log, &partitions, e);
+    if (source->request.streaming && (status == STATUS_INVALID_ARGUMENT || status == STATUS_CONFLICT)) {
+        s->start_error = *e;
+        return STATUS_OK;
+    }
+    TRY(status);
+    for (uint32_t i = 0; i < partitions.count; i++) {
+        const struct part *p = vector_at(&s->parts, i);
+        int64_t offset = partitions.items[i].offset;
+        if (!source->request.streaming && offset > p->stop) {
+            return error_set(e, STATUS_INVALID_ARGUMENT, "RESOLVED_START_OFFSET_GREATER_THAN_END_OFFSET", "the start %lld (%s) is greater than the end %lld (%s) for topic %s partition %d",
+                             (long long)offset, s->topics.start.option_name, (long long)p->stop, s->topics.end.option_name, p->partition->topic, p->partition->partition);
+        }
+        out->items[out->count++] = (struct position){.partition = p->partition->id, .name = p->partition->name, .offset = offset};
+    }
+    return STATUS_OK;
+}
+
+// --- what is to be read ---
+
+// Partitions a position names and the brokers do not have.
+static enum status check_lost(struct kafka_source *s, struct arena *a, const struct position *at, struct error *e) {
+    const char *topic;
+    int32_t number;
+    struct kafka_partition *p;
+    if (!kafka_partition_split(a, at->name, &topic, &number)) {
+        return error_set(e, STATUS_CORRUPT, "LEAT_LOG_CORRUPT", "`%s` in the log is no partition of Kafka; was the table another one's before?", at->name);
+    }
+    bool selected = s->topics.selection == KAFKA_SUBSCRIBE_PATTERN;
+    for (uint32_t i = 0; i < s->topics.name_count; i++) selected |= strcmp(s->topics.names[i], topic) == 0;
+    for (uint32_t i = 0; i < s->topics.assigned.count; i++) selected |= s->topics.assigned.items[i].partition == number && strcmp(s->topics.assigned.items[i].topic, topic) == 0;
+    TRY(add_part(s, topic, number, 0, e));
+    TRY(kafka_fetch_partition(s->fetch, topic, number, &p, e));
+    pthread_mutex_lock(&s->fetch->mutex);
+    p->is_deleted = true;
+    pthread_mutex_unlock(&s->fetch->mutex);
+    if (!selected) {
+        log_write(s->source.request.log, LOG_INFO, "source `%s` does not read %s any more", s->source.request.table_name, at->name);
+        return STATUS_OK;
+    }
+    return kafka_data_loss(s->topics.fail_on_data_loss, s->source.request.log, "PARTITIONS_DELETED", e, "Partition %s, read up to offset %lld, has been deleted", at->name,
+                           (long long)at->offset);
+}
+
+// A partition no position names: found later, hence at its beginning.
+static enum status ask_earliest(struct kafka_source *s, struct part *part, struct error *e) {
+    int64_t low, high;
+    const struct kafka_partition *p = part->partition;
+    TRY(kafka_query_bounds(s->client, p->topic, p->partition, &low, &high, e));
+    if (low > 0) {
+        TRY(kafka_data_loss(s->topics.fail_on_data_loss, s->source.request.log, "ADDED_PARTITION_DOES_NOT_START_FROM_OFFSET_ZERO", e,
+                            "Added partition %s starts from %lld instead of 0", p->name, (long long)low));
+    }
+    part->earliest = low;
+    return STATUS_OK;
+}
+
+// Under --available-now: is the end before what was read already? Then the topic was made anew.
+static enum status check_rewound(struct kafka_source *s, const struct part *part, const struct position *at, struct error *e) {
+    struct kafka_partition *p = part->partition;
+    int64_t low, high;
+    if (part->stop == INT64_MAX || at->offset <= part->stop || p->is_deleted) return STATUS_OK;
+    pthread_mutex_lock(&s->fetch->mutex);
+    bool known = p->rewound_above >= 0;
+    pthread_mutex_unlock(&s->fetch->mutex);
+    if (known) return STATUS_OK;
+    TRY(kafka_query_bounds(s->client, p->topic, p->partition, &low, &high, e));
+    if (at->offset <= high) return STATUS_OK;  // of another flow that began later
+    TRY(kafka_data_loss(s->topics.fail_on_data_loss, s->source.request.log, "PARTITION_OFFSET_CHANGED", e,
+                        "Partition %s was read up to offset %lld and now ends at %lld: the topic was deleted and made anew, or a broker has lost its end", p->name,
+                        (long long)at->offset, (long long)high));
+    kafka_fetch_rewind(s->fetch, p, at->offset, low);
+    return STATUS_OK;
+}
+
+static void add_offer(struct kafka_offer *offers, uint32_t *count, const struct part *p, int64_t from) {
+    offers[(*count)++] = (struct kafka_offer){.partition = p->partition, .from = from, .stop = p->stop};
+}
+
+static enum status make_offers(struct kafka_source *s, struct arena *a, const struct positions *from, struct kafka_offer **out, uint32_t *count, struct error *e) {
+    struct kafka_offsets found;
+    if (kafka_watch_take(s->watch, a, &found) != STATUS_OK) return error_no_memory(e);
+    for (uint32_t i = 0; i < found.count; i++) TRY(add_part(s, found.items[i].topic, found.items[i].partition, -1, e));
+    size_t capacity = s->parts.count + from->count + 1;
+    struct kafka_offer *offers = arena_alloc_array(a, capacity, sizeof *offers);
+    bool *named = arena_alloc_array(a, capacity, sizeof *named);
+    if (!offers || !named) return error_no_memory(e);
+    *out = offers;
+    *count = 0;
+    for (uint32_t i = 0; i < from->count; i++) {
+        if (!from->items[i].name) return error_set(e, STATUS_CORRUPT, "LEAT_LOG_CORRUPT", "the log holds positions of `%s` that are not Kafka's", s->source.request.table_name);
+        if (!find_part(s, from->items[i].name, i)) TRY(check_lost(s, a, &from->items[i], e));
+        struct part *p = find_part(s, from->items[i].name, i);
+        TRY(check_rewound(s, p, &from->items[i], e));
+        named[p - (struct part *)s->parts.items] = true;
+        add_offer(offers, count, p, from->items[i].offset);
+    }
+    for (size_t i = 0; i < s->parts.count; i++) {
+        struct part *p = vector_at(&s->parts, i);
+        if (named[i] || p->partition->is_deleted) continue;
+        if (p->earliest < 0) TRY(ask_earliest(s, p, e));
+        add_offer(offers, count, p, p->earliest);
+    }
+    return STATUS_OK;
+}
+
+// A batch query reads from here to the end, however much that is: nothing needs to be there yet.
+static void offer_all(struct kafka_offer *offers, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        offers[i].begin = offers[i].end = offers[i].from;
+        if (offers[i].stop > offers[i].from) offers[i].end = offers[i].stop;
+        offers[i].is_done = true;
+    }
+}
+
+// Offsets behind what is offered, as far as the client has heard of them.
+static int64_t backlog_of(const struct kafka_source *s, const struct kafka_offer *offers, uint32_t count) {
+    int64_t total = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t low, high = -1;
+        const struct kafka_partition *p = offers[i].partition;
+        if (rd_kafka_get_watermark_offsets(s->client->rk, p->topic, p->partition, &low, &high) != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+        if (offers[i].stop < high) high = offers[i].stop;
+        if (high > offers[i].end) total += high - offers[i].end;
+    }
+    return total;
+}
+
+// minOffsetsPerTrigger: is it too early for so few?
+static bool too_few(struct kafka_source *s, int64_t rows, int64_t backlog, int64_t *wake_at_us) {
+    if (!s->min_offsets || s->has_end) return false;
+    int64_t now_us = clock_monotonic_us();
+    if (!s->waits_since_us) s->waits_since_us = now_us;
+    if (rows + backlog >= s->min_offsets || now_us - s->waits_since_us >= s->min_delay_us) {
+        s->waits_since_us = now_us;
+        return false;
+    }
+    *wake_at_us = s->waits_since_us + s->min_delay_us;
+    return true;
+}
+
+static enum status kafka_latest(struct source *source, struct arena *a, const struct positions *from, const struct budget *budget, struct ranges *out,
+                                bool *exhausted, int64_t *backlog_rows, int64_t *wake_at_us, struct error *e) {
+    struct kafka_source *s = (struct kafka_source *)source;
+    struct kafka_offer *offers = NULL;
+    uint32_t count = 0;
+    int64_t rows = 0, row_limit = s->max_offsets && s->max_offsets < budget->row_count ? s->max_offsets : budget->row_count;
+    TRY(kafka_client_check(s->client, e));
+    if (!from->count && s->start_error.status != STATUS_OK) {
+        *e = s->start_error;
+        return e->status;
+    }
+    TRY(make_offers(s, a, from, &offers, &count, e));
+    if (source->request.streaming) TRY(kafka_fetch_offer(s->fetch, offers, count, row_limit, budget->size_bytes, e));
+    else offer_all(offers, count);
+    *out = (struct ranges){.items = arena_alloc_array(a, (size_t)count + 1, sizeof *out->items)};
+    if (!out->items) return error_no_memory(e);
+    *exhausted = s->has_end;
+    *wake_at_us = INT64_MAX;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct kafka_offer *o = &offers[i];
+        *exhausted &= o->is_done;
+        rows += o->rows;
+        if (o->end > o->begin) out->items[out->count++] = (struct range){.partition = o->partition->id, .name = o->partition->name, .begin = o->begin, .end = o->end};
+    }
+    *exhausted &= !source->request.streaming || !out->count;
+    *backlog_rows = backlog_of(s, offers, count);
+    if (out->count && too_few(s, rows, *backlog_rows, wake_at_us)) out->count = 0;
+    return STATUS_OK;
+}
+
+static enum status kafka_splits(struct source *source, struct arena *a, const struct ranges *ranges, struct splits *out, struct error *e) {
+    struct kafka_source *s = (struct kafka_source *)source;
+    const struct option_set *options = &source->request.options;
+    int64_t total = 0, least = option_number(options, "minPartitions"), most = option_number(options, "maxRecordsPerPartition");
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < ranges->count; i++) total += ranges->items[i].end - ranges->items[i].begin;
+    int64_t size = total / SPLITS_WANTED < SPLIT_MIN ? SPLIT_MIN : total / SPLITS_WANTED > SPLIT_MAX ? SPLIT_MAX : total / SPLITS_WANTED;
+    if (least && total / least < size) size = total / least > 0 ? total / least : 1;
+    if (most && most < size) size = most;
+    for (uint32_t i = 0; i < ranges->count; i++) count += (uint64_t)((ranges->items[i].end - ranges->items[i].begin + size - 1) / size);
+    *out = (struct splits){0};
+    if (count < UINT32_MAX) out->items = arena_alloc_array(a, count + 1, sizeof *out->items);
+    if (!out->items) return error_no_memory(e);
+    for (uint32_t i = 0; i < ranges->count; i++) {
+        const struct range *g = &ranges->items[i];
+        const struct part *p = g->name ? find_part(s, g->name, i) : NULL;
+        if (p && g->begin < g->end) kafka_fetch_prepare(s->fetch, p->partition, g->begin);
+        for (int64_t begin = g->begin; begin < g->end; begin += size) {
+            struct split *split = &out->items[out->count];
+            *split = (struct split){.range = *g, .sequence = out->count++, .whole_begin = g->begin, .whole_end = g->end};
+            split->range.begin = begin;
+            if (g->end - begin > size) split->range.end = begin + size;
+        }
+    }
+    return STATUS_OK;
+}
+
+// --- reading ---
+
+struct split_read {
+    struct kafka_source *source;
+    const struct split *split;
+    const struct kafka_partition *partition;
+    const uint64_t *wanted;
+    const struct dead_row_sink *dead;
+    const struct kafka_message **messages;  // BATCH_ROWS
+};
+
+static bool is_wanted(const struct split_read *r, uint32_t column) { return !r->wanted || bitmap_get(r->wanted, column); }
+static inline const uint8_t *value_of(const struct kafka_message *m) { return m->bytes + (m->key_bytes == KAFKA_NULL_BYTES ? 0 : m->key_bytes); }
+static inline struct string_view view_of(const uint8_t *bytes, uint32_t size_bytes) {
+    return string_view_of((const char *)bytes, size_bytes == KAFKA_NULL_BYTES ? 0 : size_bytes);
+}
+
+static enum status put_dead(const struct split_read *r, const struct kafka_message *m, const char *condition, const char *message, bool with_raw) {
+    struct string_view raw = view_of(value_of(m), m->value_bytes);
+    if (raw.size_bytes > RAW_BYTES_MAX) raw = view_of(value_of(m), RAW_BYTES_MAX);
+    struct dead_row dead = {.source = r->source->source.request.source_index, .partition = r->split->range.partition, .partition_name = r->partition->name,
+                            .offset = m->offset, .condition = condition, .message = message};
+    if (with_raw) dead.raw = raw;
+    return r->dead && r->dead->put ? r->dead->put(r->dead->context, &dead) : STATUS_OK;
+}
+
+// A message that gives no row: its place and why go to the dead rows.
+static enum status check_message(const struct split_read *r, const struct kafka_message *m, bool *good) {
+    char text[320];
+    uint64_t limit = r->source->source.request.session->row_bytes_limit;
+    uint64_t size = (m->value_bytes == KAFKA_NULL_BYTES ? 0 : (uint64_t)m->value_bytes) + (m->key_bytes == KAFKA_NULL_BYTES ? 0 : m->key_bytes);
+    if (!limit) limit = row_limit_bytes;
+    *good = false;
+    if (m->is_bad) {
+        snprintf(text, sizeof text, "the record cannot be read: %.*s", (int)(m->value_bytes > 240 ? 240 : m->value_bytes), (const char *)value_of(m));
+        return put_dead(r, m, "MALFORMED_RECORD_IN_PARSING", text, false);
+    }
+    if (size > limit) {
+        snprintf(text, sizeof text, "the message has %llu bytes, more than leat.maxRowBytes (%llu)", (unsigned long long)size, (unsigned long long)limit);
+        return put_dead(r, m, "LEAT_ROW_TOO_LARGE", text, true);
+    }
+    if (m->timestamp_ms > INT64_MAX / 1000 || m->timestamp_ms < INT64_MIN / 1000) {
+        snprintf(text, sizeof text, "the message's timestamp of %lld ms is none that TIMESTAMP can hold", (long long)m->timestamp_ms);
+        return put_dead(r, m, "DATETIME_OVERFLOW", text, true);
+    }
+    *good = true;
+    return STATUS_OK;
+}
+
+// The batch keeps the messages' buffers. It has few places; more are kept by batches behind it.
+static enum status hold(struct batch *b, struct memory *memory, struct buffer *block) {
+    if (b->hold_count < BATCH_HOLDS) return batch_hold(b, block);
+    if (!b->parent || b->parent->hold_count == BATCH_HOLDS) {
+        struct batch *more = batch_new(memory, 0);
+        if (!more) return STATUS_NO_MEMORY;
+        more->parent = b->parent;
+        b->parent = more;
+    }
+    return batch_hold(b->parent, block);
+}
+
+static enum status make_constant(struct arena *a, const struct type *type, uint32_t count, size_t width, const void *value, struct column *out) {
+    *out = (struct column){.type = type, .form = COLUMN_CONSTANT, .row_count = count, .values = arena_alloc(a, width)};
+    if (out->values) memcpy(out->values, value, width);
+    return out->values ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static enum status fill_bytes(struct batch *b, const struct split_read *r, uint32_t column) {
+    if (!is_wanted(r, column) && column == COLUMN_KEY) return column_make_constant_null(&b->arena, &type_binary, b->row_count, &b->columns[column]);
+    struct column *c = &b->columns[column];
+    TRY(column_make(&b->arena, &type_binary, b->row_count, true, c));
+    struct string_view *views = c->values;
+    bool any_null = false;
+    for (uint32_t i = 0; i < b->row_count; i++) {
+        const struct kafka_message *m = r->messages[i];
+        uint32_t size_bytes = column == COLUMN_KEY ? m->key_bytes : m->value_bytes;
+        views[i] = view_of(column == COLUMN_KEY ? m->bytes : value_of(m), size_bytes);
+        if (size_bytes != KAFKA_NULL_BYTES) continue;
+        bitmap_clear(c->validity, i);
+        any_null = true;
+    }
+    if (!any_null) c->validity = NULL;
+    return STATUS_OK;
+}
+
+static enum status fill_numbers(struct batch *b, const struct split_read *r) {
+    uint32_t count = b->row_count;
+    struct arena *a = &b->arena;
+    struct column *offsets = &b->columns[COLUMN_OFFSET], *times = &b->columns[COLUMN_TIMESTAMP], *types = &b->columns[COLUMN_TIMESTAMP_TYPE];
+    const struct kafka_message **messages = r->messages;
+    TRY(is_wanted(r, COLUMN_OFFSET) ? column_make(a, &type_bigint, count, false, offsets) : column_make_constant_null(a, &type_bigint, count, offsets));
+    TRY(is_wanted(r, COLUMN_TIMESTAMP) ? column_make(a, &type_timestamp, count, false, times) : column_make_constant_null(a, &type_timestamp, count, times));
+    TRY(is_wanted(r, COLUMN_TIMESTAMP_TYPE) ? column_make(a, &type_int, count, false, types) : column_make_constant_null(a, &type_int, count, types));
+    for (uint32_t i = 0; is_wanted(r, COLUMN_OFFSET) && i < count; i++) ((int64_t *)offsets->values)[i] = messages[i]->offset;
+    for (uint32_t i = 0; is_wanted(r, COLUMN_TIMESTAMP) && i < count; i++) ((int64_t *)times->values)[i] = messages[i]->timestamp_ms * 1000;
+    for (uint32_t i = 0; is_wanted(r, COLUMN_TIMESTAMP_TYPE) && i < count; i++) ((int32_t *)types->values)[i] = messages[i]->timestamp_type;
+    struct string_view topic = string_view_of(r->partition->topic, strlen(r->partition->topic));
+    TRY(make_constant(a, &type_string, count, sizeof topic, &topic, &b->columns[COLUMN_TOPIC]));
+    return make_constant(a, &type_int, count, sizeof(int32_t), &r->partition->partition, &b->columns[COLUMN_PARTITION]);
+}
+
+static const uint8_t *read_piece(const uint8_t *at, const uint8_t **bytes, uint32_t *size_bytes) {
+    memcpy(size_bytes, at, sizeof *size_bytes);
+    *bytes = at + sizeof *size_bytes;
+    return *bytes + (*size_bytes == KAFKA_NULL_BYTES ? 0 : *size_bytes);
+}
+
+static enum status fill_headers(struct batch *b, const struct split_read *r) {
+    struct column_builder builder;
+    const struct type *header = type_struct(&b->arena, header_fields, 2), *headers = header ? type_array(&b->arena, header, true) : NULL;
+    if (!headers) return STATUS_NO_MEMORY;
+    if (!is_wanted(r, COLUMN_HEADERS)) return column_make_constant_null(&b->arena, headers, b->row_count, &b->columns[COLUMN_HEADERS]);
+    column_builder_init(&builder, &b->arena, headers);
+    for (uint32_t i = 0; i < b->row_count; i++) {
+        const struct kafka_message *m = r->messages[i];
+        const uint8_t *at = value_of(m) + (m->value_bytes == KAFKA_NULL_BYTES ? 0 : m->value_bytes), *bytes;
+        uint32_t size_bytes;
+        for (uint32_t k = 0; k < m->header_count; k++) {
+            struct column_builder *fields = builder.children->children;
+            at = read_piece(at, &bytes, &size_bytes);
+            column_builder_append_bytes(&fields[0], (const char *)bytes, size_bytes, false);
+            at = read_piece(at, &bytes, &size_bytes);
+            if (size_bytes == KAFKA_NULL_BYTES) column_builder_append_null(&fields[1]);
+            else column_builder_append_bytes(&fields[1], (const char *)bytes, size_bytes, false);
+            column_builder_end_struct(builder.children);
+        }
+        if (m->header_count) column_builder_end_list(&builder);
+        else column_builder_append_null(&builder);
+    }
+    return column_builder_finish(&builder, &b->columns[COLUMN_HEADERS]);
+}
+
+static enum status fill_origin(struct batch *b, const struct split_read *r) {
+    const struct kafka_message **messages = r->messages;
+    uint32_t count = b->row_count;
+    b->origin = (struct origin){.source = r->source->source.request.source_index, .partition = r->split->range.partition, .partition_name = r->partition->name,
+                                .first_offset = messages[0]->offset, .raw = b->columns[COLUMN_VALUE].values};
+    if (messages[count - 1]->offset - messages[0]->offset == (int64_t)count - 1) return STATUS_OK;
+    uint32_t *deltas = arena_alloc(&b->arena, count * sizeof *deltas);
+    if (!deltas) return STATUS_NO_MEMORY;
+    for (uint32_t i = 0; i < count; i++) deltas[i] = (uint32_t)(messages[i]->offset - messages[0]->offset);
+    b->origin.offset_deltas = deltas;
+    return STATUS_OK;
+}
+
+static enum status fill(struct batch *b, const struct split_read *r, const struct kafka_take *take) {
+    for (size_t i = 0; i < take->slices.count; i++) TRY(hold(b, b->memory, ((struct kafka_slice *)vector_at(&take->slices, i))->block));
+    TRY(fill_bytes(b, r, COLUMN_KEY));
+    TRY(fill_bytes(b, r, COLUMN_VALUE));
+    TRY(fill_numbers(b, r));
+    if (r->source->headers) TRY(fill_headers(b, r));
+    return fill_origin(b, r);
+}
+
+// The messages that give rows, in order; the others to the dead rows.
+static enum status sort_out(const struct split_read *r, const struct kafka_take *take, uint32_t *count) {
+    *count = 0;
+    for (size_t i = 0; i < take->slices.count; i++) {
+        const struct kafka_slice *slice = vector_at(&take->slices, i);
+        for (uint32_t k = 0; k < slice->count; k++) {
+            bool good;
+            TRY(check_message(r, slice->first - k, &good));
+            if (good) r->messages[(*count)++] = slice->first - k;
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status emit_take(const struct split_read *r, const struct kafka_take *take, emit_batch emit, void *context, struct error *e) {
+    struct kafka_source *s = r->source;
+    uint32_t count;
+    TRY(sort_out(r, take, &count));
+    if (!count) return STATUS_OK;
+    struct batch *b = batch_new(s->source.request.memory, s->headers ? COLUMN_COUNT : COLUMN_HEADERS);
+    if (!b) return error_no_memory(e);
+    b->row_count = b->selected_count = count;
+    b->sequence = r->split->sequence;
+    enum status status = fill(b, r, take);
+    if (status != STATUS_OK) error_no_memory(e);
+    else status = emit(context, b);
+    batch_unref(b);
+    return status;
+}
+
+static enum status kafka_read(struct source *source, const struct split *split, uint32_t worker, const uint64_t *wanted, emit_batch emit, void *context,
+                              const struct dead_row_sink *dead, struct error *e) {
+    struct kafka_source *s = (struct kafka_source *)source;
+    struct memory *memory = source->request.memory;
+    struct part *part = split->range.name ? find_part(s, split->range.name, 0) : NULL;
+    (void)worker;
+    if (!part) return error_set(e, STATUS_CORRUPT, "LEAT_LOG_CORRUPT", "the open epoch reads `%s`, which the table `%s` does not have", split->range.name ? split->range.name : "", source->request.table_name);
+    struct split_read r = {.source = s, .split = split, .partition = part->partition, .wanted = wanted, .dead = dead,
+                           .messages = memory_alloc(memory, BATCH_ROWS * sizeof(struct kafka_message *))};
+    if (!r.messages) return error_no_memory(e);
+    struct kafka_reader reader;
+    struct kafka_take take = {0};
+    vector_init(&take.slices, memory, sizeof(struct kafka_slice));
+    kafka_fetch_begin_read(s->fetch, &reader, part->partition, split->range.begin);
+    enum status status;
+    for (;;) {
+        status = kafka_fetch_take(s->fetch, &reader, split->range.end, &take, e);
+        if (status != STATUS_OK || !take.row_count) break;
+        status = emit_take(&r, &take, emit, context, e);
+        kafka_take_release(&take);
+        if (status != STATUS_OK) break;
+    }
+    kafka_fetch_end_read(s->fetch, &reader);
+    kafka_take_release(&take);
+    vector_release(&take.slices);
+    memory_free(memory, r.messages, BATCH_ROWS * sizeof(struct kafka_message *));
+    return status;
+}
+
+// --- after it ---
+
+// Offsets into a group, for those who watch it. Nobody waits for it, and nothing depends on it.
+static void commit_to_group(struct kafka_source *s, const struct positions *at) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)at->count);
+    for (uint32_t i = 0; i < at->count; i++) {
+        const struct part *p = find_part(s, at->items[i].name, i);
+        if (p) rd_kafka_topic_partition_list_add(list, p->partition->topic, p->partition->partition)->offset = at->items[i].offset;
+    }
+    (void)rd_kafka_commit(s->client->rk, list, 1);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static enum status kafka_committed(struct source *source, const struct positions *at, struct error *e) {
+    struct kafka_source *s = (struct kafka_source *)source;
+    (void)e;
+    for (uint32_t i = 0; i < at->count; i++) {
+        const struct part *p = at->items[i].name ? find_part(s, at->items[i].name, i) : NULL;
+        if (p) kafka_fetch_committed(s->fetch, p->partition, at->items[i].offset);
+    }
+    if (s->commit_group) commit_to_group(s, at);
+    return STATUS_OK;
+}
+
+static enum status kafka_print(const struct source *source, const struct positions *positions, struct buffer *out) {
+    (void)source;
+    return kafka_positions_print(positions, out);
+}
+static const char *kafka_describe(const struct source *source) { return ((const struct kafka_source *)source)->description; }
+
+const struct source_class kafka_source_class = {
+    .name = "kafka", .is_unbounded = true, .options = kafka_source_options, .schema = kafka_schema, .check = kafka_check, .open = kafka_open, .start = kafka_start,
+    .latest = kafka_latest, .splits = kafka_splits, .read = kafka_read, .committed = kafka_committed, .print = kafka_print, .describe = kafka_describe, .close = kafka_close,
+};
