@@ -327,8 +327,19 @@ static char *put_number(char *out, uint64_t value, unsigned least) {
     return out;
 }
 
+// Two or four digits, as most fields have: no loop, no sign to make room for.
+static bool put_plain(char *out, uint64_t value, unsigned least) {
+    if (least == 2 && value < 100) {
+        out[0] = (char)('0' + value / 10), out[1] = (char)('0' + value % 10);
+        return true;
+    }
+    if (least != 4 || value > 9999) return false;
+    return put_plain(out, value / 100, 2) && put_plain(out + 2, value % 100, 2);
+}
+
 static char *put_field(char *out, const struct item *item, const struct moment *m) {
     int64_t value = field_value(m, (enum date_field)item->field);
+    if (item->kind == ITEM_NUMBER && value >= 0 && put_plain(out, (uint64_t)value, item->least)) return out + item->least;
     if (item->kind == ITEM_TWO_DIGIT_YEAR) return put_number(out, (uint64_t)(value < 0 ? -value : value) % 100, 2);
     if (item->kind == ITEM_FRACTION) {
         for (unsigned i = item->most; i < 9; i++) value /= 10;

@@ -24,7 +24,7 @@ static void kernel_concat(const struct column *const *args, struct column *out, 
         size_t used = 0;
         for (uint32_t a = 0; a < arg_count; a++) {
             struct text t = text_at(args[a], row);
-            if (t.size_bytes) memcpy(bytes + used, t.bytes, t.size_bytes);
+            text_copy(bytes + used, t);
             used += t.size_bytes;
         }
         out_set_view(out, row, bytes, used);
@@ -64,10 +64,10 @@ struct piece_writer {
 
 static void write_piece(struct piece_writer *w, struct text t) {
     if (w->any) {
-        if (w->bytes && w->separator.size_bytes) memcpy(w->bytes + w->used, w->separator.bytes, w->separator.size_bytes);
+        if (w->bytes) text_copy(w->bytes + w->used, w->separator);
         w->used += w->separator.size_bytes;
     }
-    if (w->bytes && t.size_bytes) memcpy(w->bytes + w->used, t.bytes, t.size_bytes);
+    if (w->bytes) text_copy(w->bytes + w->used, t);
     w->used += t.size_bytes;
     w->any = true;
 }

@@ -23,9 +23,10 @@ ptrdiff_t text_find(struct text t, struct text needle, size_t from) {
 
 ptrdiff_t text_find_last(struct text t, struct text needle, size_t before) {
     if (needle.size_bytes > t.size_bytes) return -1;
-    size_t last = t.size_bytes - needle.size_bytes + 1;
-    for (size_t at = before < last ? before : last; at-- > 0;) {
-        if (memcmp(t.bytes + at, needle.bytes, needle.size_bytes) == 0) return (ptrdiff_t)at;
+    size_t last = t.size_bytes - needle.size_bytes + 1, end = before < last ? before : last;
+    if (!needle.size_bytes) return (ptrdiff_t)end - 1;
+    for (const char *at; end > 0 && (at = memrchr(t.bytes, needle.bytes[0], end)); end = (size_t)(at - t.bytes)) {
+        if (memcmp(at, needle.bytes, needle.size_bytes) == 0) return at - t.bytes;
     }
     return -1;
 }

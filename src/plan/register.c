@@ -134,7 +134,7 @@ static enum status register_target(struct resolver *r, const struct ustatement *
         if (is_leat_key(o->key) ? of_sink : !key || of_sink) own[count++] = *o;
         else if (is_leat_key(o->key)) looks[look_count++] = *o;
     }
-    enum status worst = check_looks(r, d, looks, look_count);
+    enum status worst = check_looks(r, d, connector && connector->sink ? connector->sink->options : NULL, looks, look_count);
     if (worst == STATUS_NO_MEMORY) return worst;
     // A table of the catalog may carry properties of its user's own.
     if (s->provider) TRY(parse_options(r, connector->sink->options, own, count, d->name, s->name.span, &d->options));

@@ -276,7 +276,7 @@ enum status make_states(struct resolver *r);
 enum status resolve_dataset_root(struct resolver *r, struct dataset *d, struct span span, struct relation *out);  // a streaming table read by another
 // settings.c
 bool is_leat_key(const char *key);
-enum status check_looks(struct resolver *r, struct dataset *d, const struct uoption *properties, uint32_t count);
+enum status check_looks(struct resolver *r, struct dataset *d, const struct option *of_sink, const struct uoption *properties, uint32_t count);
 enum status add_setting(struct resolver *r, const struct ustatement *s, struct vector *given);  // of struct uoption
 enum status check_settings(struct resolver *r, const struct vector *given);
 // target.c: the key, CONSOLIDATE, the sink's own check

@@ -42,15 +42,29 @@ static const struct option look_options[] = {
 
 bool is_leat_key(const char *key) { return !strncmp(key, "leat.", 5) || !strncmp(key, "LEAT.", 5); }
 
-enum status check_looks(struct resolver *r, struct dataset *d, const struct uoption *properties, uint32_t count) {
+// The looks and the sink's own leat.* properties: what a misspelt one may have meant.
+static struct option *known_properties(struct arena *a, const struct option *of_sink) {
+    size_t count = sizeof look_options / sizeof *look_options - 1, more = 0;
+    while (of_sink && of_sink[more].name) more++;
+    struct option *all = arena_alloc_array(a, count + more + 1, sizeof *all);
+    if (!all) return NULL;
+    memcpy(all, look_options, count * sizeof *all);
+    for (size_t i = 0; i < more; i++) {
+        if (is_leat_key(of_sink[i].name)) all[count++] = of_sink[i];
+    }
+    return all;  // zeroed: the last one has no name
+}
+
+enum status check_looks(struct resolver *r, struct dataset *d, const struct option *of_sink, const struct uoption *properties, uint32_t count) {
     d->looks = arena_alloc_array(r->arena, (size_t)count + 1, sizeof *d->looks);
-    if (!d->looks) return STATUS_NO_MEMORY;
+    struct option *known = known_properties(r->arena, of_sink);
+    if (!d->looks || !known) return STATUS_NO_MEMORY;
     for (uint32_t i = 0; i < count; i++)
         if (is_leat_key(properties[i].key)) d->looks[d->look_count++] = properties[i];
     struct diagnostics *all = r->analysis->diagnostics;
     size_t before = all->error_count;
     struct option_set ignored;
-    TRY(options_parse(r->arena, look_options, d->looks, d->look_count, NULL, d->name, all, &ignored));
+    TRY(options_parse(r->arena, known, d->looks, d->look_count, NULL, d->name, all, &ignored));
     return all->error_count == before ? STATUS_OK : STATUS_INVALID_QUERY;
 }
 
