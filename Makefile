@@ -51,7 +51,7 @@ FUZZERS := $(patsubst test/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard test/fuzz/
 
 all: $(BUILD)/leat
 
-$(CONFIG):
+$(CONFIG): Makefile
 	@command -v $(CC) >/dev/null || exit 0; mkdir -p $(@D); \
 	takes() { printf '#include <string.h>\nint main(void) { return 0; }\n' | $(CC) -O2 -Werror "$$@" -x c - -o $(@D)/probe.$$$$ 2>/dev/null; local r=$$?; rm -f $(@D)/probe.$$$$; return $$r; }; \
 	keep() { local out=; for f in "$$@"; do takes $$f && out+=" $$f"; done; echo "$$out"; }; \
@@ -70,9 +70,10 @@ $(FLAGS_FILE): ;
 $(BUILD)/leat: $(OBJECTS) $(FLAGS_FILE)
 	$(LINK) -o $@ $(OBJECTS) $(LIBS)
 
+# What runs once, at the start, is built for size.
 $(BUILD)/obj/%.o: src/%.c $(FLAGS_FILE)
 	@mkdir -p $(@D)
-	$(COMPILE) $(STRICT) -include src/base/banned.h -MMD -MP -c -o $@ $<
+	$(COMPILE) $(if $(filter -O2,$(OPTIMIZE)),$(if $(filter cli/% sql/% plan/%,$*),-Os)) $(STRICT) -include src/base/banned.h -MMD -MP -c -o $@ $<
 
 # Everything but main, for unit tests and fuzzers.
 $(BUILD)/libleat.a: $(LIBRARY_OBJECTS)
