@@ -6,6 +6,7 @@
 #include "column/decimal.h"
 #include "column/value.h"
 #include "json/json.h"
+#include <pthread.h>
 #include <math.h>
 #include <sys/stat.h>
 
@@ -67,12 +68,18 @@ static int open_immutable(const char *path, sqlite3 **db) {
     return code;
 }
 
+// Memory is counted by our own handles; SQLite's count costs every allocation a global mutex.
+static void tune_library(void) { sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); }
+
 enum status sqlite_database_open(const char *path, bool read_only, sqlite3 **out, struct error *e) {
     *out = NULL;
     sqlite3 *db = NULL;
     if (read_only && !file_exists(path)) return error_set(e, STATUS_NOT_FOUND, "PATH_NOT_FOUND", "there is no file `%s`", path);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, tune_library);
     mode_t before = umask(077);
-    int flags = SQLITE_OPEN_FULLMUTEX | (read_only ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+    // A writer's connection has its store's mutex around it; readers may be asked by several workers.
+    int flags = SQLITE_OPEN_READWRITE | (read_only ? SQLITE_OPEN_FULLMUTEX : SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_CREATE);
     int code = sqlite3_open_v2(path, &db, flags, NULL);
     umask(before);
     if (code != SQLITE_OK && read_only) {  // a file in a folder we may not write

@@ -309,10 +309,9 @@ static enum status sink_open(struct store *store, const struct sink_request *r, 
     return STATUS_OK;
 }
 
-static enum status sink_empty(struct sink *sink, struct error *e) {
-    struct sqlite_table *t = (struct sqlite_table *)sink;
+static enum status drop_and_create(struct sqlite_table *t, struct error *e) {
     struct buffer sql;
-    buffer_init(&sql, sink->request.memory);
+    buffer_init(&sql, t->sink.request.memory);
     finalize_statements(t);
     enum status built = buffer_append_string(&sql, "DROP TABLE IF EXISTS ");
     if (built == STATUS_OK) built = sqlite_append_name(&sql, t->name);
@@ -324,13 +323,23 @@ static enum status sink_empty(struct sink *sink, struct error *e) {
     return status;
 }
 
+static enum status sink_empty(struct sink *sink, struct error *e) {
+    struct sqlite_table *t = (struct sqlite_table *)sink;
+    pthread_mutex_lock(&t->owner->mutex);
+    enum status status = drop_and_create(t, e);
+    pthread_mutex_unlock(&t->owner->mutex);
+    return status;
+}
+
 static enum status store_begin(struct store *store, uint64_t epoch, struct error *e) {
     struct sqlite_store *s = (struct sqlite_store *)store;
     (void)epoch;
     TRY(failpoint("sqlite.begin", e));
-    TRY(sqlite_run(s->db, "BEGIN IMMEDIATE", e));
-    s->in_transaction = true;
-    return STATUS_OK;
+    pthread_mutex_lock(&s->mutex);
+    enum status status = sqlite_run(s->db, "BEGIN IMMEDIATE", e);
+    s->in_transaction = status == STATUS_OK;
+    pthread_mutex_unlock(&s->mutex);
+    return status;
 }
 
 static bool bind_row(sqlite3_stmt *statement, const struct batch *b, uint32_t row, struct buffer *scratch) {
