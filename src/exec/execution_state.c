@@ -74,24 +74,27 @@ static enum status write_sections(struct execution *x, struct crew *crew, enum w
     uint32_t count = 0, most = 0;
     for (uint32_t i = 0; i < x->operator_count; i++) {
         count += has_state(&x->operators[i]);
-        most += x->operators[i].class->state_parts;
+        if (x->operators[i].class->state_parts > most) most = x->operators[i].class->state_parts;
     }
     if (write_varint(out, count) != STATUS_OK) return error_no_memory(e);
     if (!count) return STATUS_OK;
     run.parts = memory_alloc_zeroed(x->memory, most * sizeof *run.parts);
     if (!run.parts) return error_no_memory(e);
-    for (uint32_t i = 0; i < x->operator_count; i++) {
-        struct operator *op = &x->operators[i];
-        for (uint32_t k = 0; k < op->class->state_parts; k++) {
-            run.parts[run.count] = (struct part){.op = op, .index = k};
-            buffer_init(&run.parts[run.count++].bytes, x->memory);
-        }
-    }
-    if (crew) crew_run(crew, write_parts, &run);
-    else write_parts(&run, 0);
     enum status status = STATUS_OK;
-    for (uint32_t i = 0; i < run.count && status == STATUS_OK; i += run.parts[i].op->class->state_parts) status = write_section(&run.parts[i], out, e);
-    for (uint32_t i = 0; i < run.count; i++) buffer_release(&run.parts[i].bytes);
+    for (uint32_t i = 0; i < x->operator_count && status == STATUS_OK; i++) {  // one after another: no more than one's state stands twice
+        struct operator *op = &x->operators[i];
+        run.count = op->class->state_parts;
+        run.next = 0;
+        if (!run.count) continue;
+        for (uint32_t k = 0; k < run.count; k++) {
+            run.parts[k] = (struct part){.op = op, .index = k};
+            buffer_init(&run.parts[k].bytes, x->memory);
+        }
+        if (crew) crew_run(crew, write_parts, &run);
+        else write_parts(&run, 0);
+        status = write_section(run.parts, out, e);
+        for (uint32_t k = 0; k < run.count; k++) buffer_release(&run.parts[k].bytes);
+    }
     memory_free(x->memory, run.parts, most * sizeof *run.parts);
     return status;
 }

@@ -114,7 +114,7 @@ static enum status open_table(struct query *q, struct dataset *table, struct err
     const struct query_run *run = q->run;
     struct source_request request = {
         .table_name = table->name, .options = table->options, .declared = table->schema, .base_folder = run->base_folder, .session = run->session,
-        .memory = run->memory, .log = run->log, .source_index = table->index,
+        .memory = run->memory, .log = run->log, .source_index = table->index, .stop = run->interrupted,
     };
     struct opened *t = vector_add(&q->tables);
     if (!t) return error_no_memory(e);
@@ -177,5 +177,7 @@ enum status query_execute(const struct query_run *run, struct plan_node *root, e
     }
     vector_release(&q.tables);
     arena_release(&q.arena);
+    // A source that was told to stop waiting calls what it waited for unreachable.
+    if (status == STATUS_UNREACHABLE && run->interrupted && atomic_load(run->interrupted)) return error_set(e, STATUS_INTERRUPTED, NULL, "interrupted");
     return status;
 }

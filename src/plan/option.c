@@ -169,6 +169,21 @@ static bool parse_value(struct option_value *v) {
 
 static bool has_placeholder(const char *text) { return strstr(text, "${env:") || strstr(text, "${file:"); }
 
+bool option_is_placeholder(const char *value, size_t size_bytes) {
+    bool begins = (size_bytes > 6 && memcmp(value, "${env:", 6) == 0) || (size_bytes > 7 && memcmp(value, "${file:", 7) == 0);
+    return begins && memchr(value, '}', size_bytes) == value + size_bytes - 1;
+}
+
+bool option_is_secret(const char *key) {
+    static const char *const words[] = {"password", "secret", "token", "jaas", "key.pem", "keystore.key", "ssl_key", "assertion", "sasl.username", "authorization", "cookie"};
+    size_t size_bytes = strlen(key);
+    if (size_bytes > 4 && strcasecmp(key + size_bytes - 4, ".url") == 0) return false;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcasestr(key, words[i])) return true;
+    }
+    return false;
+}
+
 static size_t table_size(const struct option *table) {
     size_t count = 0;
     while (table && table[count].name) count++;
@@ -201,7 +216,7 @@ static enum status report_value(const struct option_value *v, const struct uopti
     (void)error_set(&e, STATUS_INVALID_QUERY, "LEAT_INVALID_OPTION", "the option `%s` of %s must be %s%s", v->option->name, what,
                     v->option->type == OPTION_ENUM ? "one of " : "", expected(v->option));
     e.span = given && span_known(given->value_span) ? given->value_span : v->span;
-    if (!v->option->secret) error_set_value(&e, v->text, strlen(v->text));
+    if (!v->option->secret && !option_is_secret(v->key)) error_set_value(&e, v->text, strlen(v->text));
     error_set_hint(&e, "%s", v->option->help ? v->option->help : "");
     return diagnostics_add(d, SEVERITY_ERROR, &e);
 }

@@ -42,5 +42,9 @@ int64_t option_number(const struct option_set *set, const char *name);          
 bool option_is_set(const struct option_set *set, const char *name);
 // The text with ${env:X} and ${file:PATH} resolved (when the connector opens). STATUS_NOT_FOUND names the variable or file.
 enum status option_resolve(struct arena *a, const char *text, const char **out, struct error *e) WARN_UNUSED;
+// Whether a key of this name has a secret for its value, by its words (password, token …), whatever table it is of.
+bool option_is_secret(const char *key);
+// Whether a value is one placeholder and nothing else: nothing of it needs hiding.
+bool option_is_placeholder(const char *value, size_t size_bytes);
 bool parse_duration(const char *text, int64_t *us);   // '500 ms', '10 seconds', '1 minute', '1m', 'INTERVAL 5 SECONDS'; a bare number: false
 bool parse_size(const char *text, int64_t *bytes);    // '64MB', '1 GiB', '1048576'

@@ -43,6 +43,19 @@ static enum status find_connector(struct resolver *r, const struct ustatement *s
                     .hint = hint}, c ? "connector `%s` cannot be used here" : "no connector `%s`", s->provider);
 }
 
+static enum status warn_of_secrets(struct resolver *r, const struct option_set *set) {
+    for (uint32_t i = 0; i < set->count; i++) {
+        const struct option_value *v = &set->values[i];
+        size_t size_bytes = strlen(v->key);
+        bool is_user = size_bytes >= 8 && equal_ignoring_case(v->key + size_bytes - 8, "username");
+        bool is_header = strncmp(v->option->name, "header.", 7) == 0 || strcmp(v->option->name, "body") == 0;  // mostly none; those by name are
+        if (!v->is_set || is_user || !(option_is_secret(v->key) || (v->option->secret && !is_header))) continue;
+        if (strstr(v->text, "${env:") || strstr(v->text, "${file:")) continue;
+        TRY(warn_about(r, v->span, "write '${env:NAME}' or '${file:PATH}': the text is shared, and kept in the data folder", "a secret stands in the text: the value of `%.100s`", v->key));
+    }
+    return STATUS_OK;
+}
+
 static enum status parse_options(struct resolver *r, const struct option *table, const struct uoption *given, uint32_t count, const char *what, struct span where,
                                  struct option_set *out) {
     struct diagnostics *d = r->analysis->diagnostics;
@@ -54,6 +67,7 @@ static enum status parse_options(struct resolver *r, const struct option *table,
         struct diagnostic *g = vector_at(&d->items, i);
         if (!span_known(g->error.span)) g->error.span = where;
     }
+    if (status != STATUS_NO_MEMORY) TRY(warn_of_secrets(r, out));
     TRY(status);
     return d->error_count == before ? STATUS_OK : STATUS_INVALID_QUERY;
 }

@@ -7,7 +7,8 @@
 //     check (plan time) ─► store_open → record found ─► sink_open …
 //     per epoch:  begin ─► write… ─► flush ─► commit      or   abort, after which `begin` of the same epoch may follow
 //
-// write() is called by many workers at once; everything else by one thread. Only write may wait for the outside.
+// write() is called by many workers at once (of a SINK_ORDERED class by one after another, in order); everything else by one thread. Only
+// write may wait for the outside.
 #pragma once
 #include "base/log.h"
 #include "column/batch.h"
@@ -22,6 +23,7 @@ enum sink_capability {
     SINK_TRANSACTIONAL = 1 << 3,   // commit is all or nothing and carries the record
     SINK_FORGETFUL = 1 << 4,       // keeps no record: at-least-once (console, noop, memory)
     SINK_KEYLESS_RETRACTS = 1 << 5,  // can delete one of several equal rows (the catalog)
+    SINK_KEEPS = 1 << 7,           // leat does not empty it (a topic): a refresh is refused unless it is empty
     SINK_ORDERED = 1 << 6,         // the order of rows is seen (a topic): write gets them in the order of their source partitions
 };
 
@@ -51,6 +53,7 @@ struct sink_request {
     const struct session *session;
     struct memory *memory;
     struct log *log;
+    const _Atomic int *stop;       // non-zero: leat is to stop; what waits for the outside gives up soon, with STATUS_UNREACHABLE. NULL: never
     void *host;                    // as in struct source_request
 };
 
@@ -58,6 +61,7 @@ struct store {
     const struct sink_class *class;
     const char *identity;          // the same for tables that commit together
     bool forgetful;                // as SINK_FORGETFUL, where it is the table's choice (at-least-once)
+    bool passed_over;              // by its last commit: nothing was written, and the record is still an earlier epoch's
     bool record_expires;           // a record may be gone after days without a run: that alone is no sign of an older copy
     // the connector's own follows
 };

@@ -29,6 +29,7 @@ struct source_request {
     bool available_now;                // streaming, but what is there now and no more
     uint32_t source_index;             // for struct origin
     struct notify *wake;               // raised when there may be new data; may be NULL
+    const _Atomic int *stop;           // non-zero: leat is to stop; what waits for the outside gives up soon, with STATUS_UNREACHABLE. NULL: never
     void *host;                        // of whoever runs the pipeline, for the memory connector (struct memory_hub *); may be NULL
 };
 
@@ -40,6 +41,7 @@ struct position {                      // next record to read of one partition
 struct positions {                     // a partition without an entry was found later: it is at its earliest record
     struct position *items;
     uint32_t count;
+    bool moves;                        // of start: asked later, it would answer otherwise ("latest")
 };
 
 struct range {                         // records [begin, end) of one partition
@@ -103,7 +105,11 @@ struct source_class {
     // be constant NULL. Emits batches in order with origin and sequence set. Bad records: `dead` instead of a row.
     enum status (*read)(struct source *s, const struct split *split, uint32_t worker, const uint64_t *wanted, emit_batch emit, void *context,
                         const struct dead_row_sink *dead, struct error *e);
-    enum status (*committed)(struct source *s, const struct positions *positions, struct error *e);  // NULL: not interested
+    // Every flow has read up to here, and its sinks have it: this process does not ask for what is below again, but one that recovers from a
+    // crash may. NULL: not interested.
+    enum status (*committed)(struct source *s, const struct positions *positions, struct error *e);
+    // The same on disk: nobody ever asks for what is below. A source that keeps records itself may drop them. NULL: not interested.
+    enum status (*durable)(struct source *s, const struct positions *positions, struct error *e);
     // Offsets as Spark prints them, one JSON value.
     enum status (*print)(const struct source *s, const struct positions *positions, struct buffer *out);
     const char *(*describe)(const struct source *s);  // for progress: "KafkaV2[Subscribe[t1]]"

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // epoch.c: one epoch: which flows, which ranges, the intent, the run, the commits.
 //
+// The intent is synced beside the scan; before the first effect outside the process it must be on disk (output_begin_store waits). An epoch
+// whose stores all forget (at-least-once) is relaxed: its records wait up to GROUP_US for others, and so does the ledger.
+//
 // Flows that stand at one place share a scan. A flow that is behind (new in the file, or refreshed) is a group of its own until it has
 // reached the others: its ranges end where theirs begin, so that they meet exactly.
 #include "base/failpoint.h"
@@ -125,9 +128,8 @@ static bool same_partition(const struct range *g, const struct position *p) {
     return p->name && g->name ? strcmp(p->name, g->name) == 0 : !p->name && !g->name && p->partition == g->partition;
 }
 
-// The first ranges of a flow name every partition, empty where there is nothing yet: where it began is written down once. *later: it would
-// not begin there again ("latest"), so that it is worth an epoch of its own.
-static enum status add_start(struct stream *s, const struct stream_source *source, struct ranges *ranges, bool *later, struct error *e) {
+// The first ranges of a flow name every partition, empty where there is nothing yet: where it began is written down once.
+static enum status add_start(struct stream *s, const struct stream_source *source, struct ranges *ranges, struct error *e) {
     struct range *items = arena_alloc_array(&s->epoch_arena, ranges->count + source->start.count + 1, sizeof *items);
     uint32_t read = ranges->count;
     if (!items) return error_no_memory(e);
@@ -139,7 +141,6 @@ static enum status add_start(struct stream *s, const struct stream_source *sourc
         for (uint32_t n = 0; n < read && !found; n++) found = same_partition(&items[n], p);
         if (found) continue;
         items[ranges->count++] = (struct range){.partition = p->partition, .name = p->name, .begin = p->offset, .end = p->offset};
-        *later |= p->offset > 0;
     }
     return STATUS_OK;
 }
@@ -162,9 +163,9 @@ static enum status ask_sources(struct runtime *r, struct intent *out, bool *any,
         if (source->wake_at_us < *wake_at_us) *wake_at_us = source->wake_at_us;
         cap_ranges(r, source, &ranges);
         const struct flow_source *at = flow_position(reader, source);
-        bool is_new = !at || !at->positions.count, later = false, reads_any = ranges.count > 0;
-        if (is_new) TRY(add_start(s, source, &ranges, &later, e));
-        if (!reads_any && !later) continue;
+        bool is_new = !at || !at->positions.count, reads_any = ranges.count > 0;
+        if (is_new) TRY(add_start(s, source, &ranges, e));
+        if (!reads_any && !(is_new && source->start.moves && source->start.count)) continue;  // "latest" is worth an epoch of its own
         *any = true;
         out->inputs[out->input_count++] = (struct intent_input){.source = (char *)(uintptr_t)source->table->name, .ranges = ranges};
     }
@@ -224,8 +225,8 @@ enum status epoch_begin(struct stream *s, struct intent *i, struct error *e) {
 
 enum status stream_make_durable(struct stream *s, struct error *e) {
     pthread_mutex_lock(&s->durable_mutex);
-    enum status status = journal_sync(&s->journal, e);
-    if (status == STATUS_OK) status = journal_sync_end(&s->journal, e);
+    enum status status = journal_sync_end(&s->journal, e);  // first: a sync that has failed says why
+    if (status == STATUS_OK) status = journal_sync(&s->journal, e);
     pthread_mutex_unlock(&s->durable_mutex);
     return status;
 }
@@ -288,6 +289,7 @@ static enum status commit_store(struct stream *s, struct stream_store *store, co
     memcpy(record.pipeline, s->folder.pipeline, sizeof record.pipeline);
     TRY(store->store->class->commit(store->store, &record, e));
     store->begun = store->uncertain = false;
+    if (store->store->passed_over) return STATUS_OK;  // as one that was not begun
     store->has_epoch = true;
     store->found = true;
     store->record = record;
@@ -345,21 +347,21 @@ static void keep_least(struct positions *at, const struct positions *other) {
     }
 }
 
-// What every flow that reads a source has read: a source may drop what is below.
-static enum status tell_sources(struct stream *s, struct error *e) {
+// What every flow that reads a source has read. durable: as the log says it on disk.
+static enum status tell_sources(struct stream *s, bool durable, struct error *e) {
     struct runtime *r = s->runtime;
     for (uint32_t k = 0; k < r->source_count; k++) {
-        const struct stream_flow *reader = active_reader(r, &r->sources[k]);
-        if (!reader || !r->sources[k].source->class->committed) continue;
-        struct positions at;
-        TRY(current_positions(s, reader, &r->sources[k], &at, e));
-        for (uint32_t f = 0; f < r->flow_count; f++) {
-            struct positions other;
-            if (&r->flows[f] == reader || !reads(&r->flows[f], &r->sources[k])) continue;
-            TRY(current_positions(s, &r->flows[f], &r->sources[k], &other, e));
-            keep_least(&at, &other);
+        struct source *source = r->sources[k].source;
+        enum status (*tell)(struct source *, const struct positions *, struct error *) = durable ? source->class->durable : source->class->committed;
+        struct positions at = {0};
+        for (uint32_t f = 0; f < r->flow_count && tell; f++) {
+            struct positions one;
+            if (!reads(&r->flows[f], &r->sources[k])) continue;
+            TRY(current_positions(s, &r->flows[f], &r->sources[k], &one, e));
+            if (at.items) keep_least(&at, &one);
+            else at = one;
         }
-        TRY(r->sources[k].source->class->committed(r->sources[k].source, &at, e));
+        if (tell && at.items) TRY(tell(source, &at, e));
     }
     return STATUS_OK;
 }
@@ -402,7 +404,8 @@ enum status epoch_settle(struct stream *s, bool now, int64_t *wake_at_us, struct
     if (s->ledger_waits && (now || at_us - s->ledger_at_us >= GROUP_US)) TRY(commit_ledger_late(s, e));
     if (unsynced && (now || !s->relaxed || at_us - s->synced_at_us >= GROUP_US)) {
         s->synced_at_us = at_us;
-        return stream_make_durable(s, e);
+        TRY(stream_make_durable(s, e));
+        return tell_sources(s, true, e);
     }
     if (s->ledger_waits && s->ledger_at_us + GROUP_US < *wake_at_us) *wake_at_us = s->ledger_at_us + GROUP_US;
     if (unsynced && s->synced_at_us + GROUP_US < *wake_at_us) *wake_at_us = s->synced_at_us + GROUP_US;
@@ -553,6 +556,7 @@ enum status epoch_run(struct stream *s, const struct intent *i, struct error *e)
         status = synced;
         *e = sync_error;
     }
+    if (status == STATUS_OK && !s->journal.pending.size_bytes) status = tell_sources(s, true, e);  // the commits before this epoch are on disk
     times.run_us = clock_monotonic_us() - started_us;
     if (status == STATUS_OK) status = failpoint("epoch.run", e);
     if (status == STATUS_OK) status = commit_stores(s, i, e);
@@ -569,5 +573,5 @@ enum status epoch_run(struct stream *s, const struct intent *i, struct error *e)
     adapt_budget(s, s->totals.rows_in - before, times.total_us);
     report(s, i, inputs, input_count, &times);
     finish_epoch(s);
-    return tell_sources(s, e);
+    return tell_sources(s, false, e);
 }

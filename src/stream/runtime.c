@@ -4,6 +4,8 @@
 #include "stream/settings.h"
 #include <strings.h>
 
+static const int64_t RECORD_RETENTION_US = INT64_C(86400) * 1000000;  // the shortest that is usual
+
 static enum status analyze(struct runtime *r, const char *text, struct diagnostics *d, struct error *e) {
     const struct stream_config *c = &r->stream->config;
     struct ustatement **statements = NULL;
@@ -120,7 +122,7 @@ static struct source_request source_request_of(struct runtime *r, uint32_t index
     const struct dataset *table = r->sources[index].table;
     return (struct source_request){.table_name = table->name, .options = table->options, .declared = table->schema, .base_folder = c->base_folder,
                                    .data_folder = c->data_folder, .session = c->session, .memory = c->memory, .log = c->log, .streaming = true,
-                                   .available_now = c->available_now, .source_index = index, .wake = c->wake, .host = c->host};
+                                   .available_now = c->available_now, .source_index = index, .wake = c->wake, .stop = c->stop, .host = c->host};
 }
 
 enum status runtime_open_sources(struct runtime *r, struct error *e) {
@@ -162,9 +164,26 @@ static enum status sink_request_of(struct runtime *r, const struct stream_target
         .key = consolidated ? root->unique_key : NULL, .key_count = consolidated ? root->unique_key_count : 0,
         .single_row = consolidated && root->unique_key_count == 0, .retracts = root->changes == CHANGES_RETRACT,
         .upserts = !materialized && consolidated, .materialized = materialized, .base_folder = c->base_folder, .data_folder = c->data_folder,
-        .session = c->session, .memory = c->memory, .log = c->log, .host = c->host,
+        .session = c->session, .memory = c->memory, .log = c->log, .stop = c->stop, .host = c->host,
         .replace = replaces(t->dataset),
     };
+    return STATUS_OK;
+}
+
+// A record may expire (a group's offsets, days after the last one), or go with its topic. That epoch `expected` was written whole, the log
+// says. Whether an open epoch was, its record would say: it would be there if it were younger than the shortest retention.
+static enum status accept_expired(struct stream *s, const struct stream_store *store, uint64_t expected, struct error *e) {
+    int64_t age_us = clock_now_us(s->config.session->clock) - s->durable.last_clock_us;
+    if (s->durable.has_intent && age_us > RECORD_RETENTION_US) {
+        error_set(e, STATUS_CONFLICT, "LEAT_STORE_OLDER", "`%s` has no record of this pipeline any more, and epoch %llu was left open %lld days ago: whether it was written cannot be told",
+                  store->identity, (unsigned long long)s->durable.last_epoch, (long long)(age_us / (INT64_C(86400) * 1000000)));
+        error_set_hint(e, "look at the end of the topic; then build the tables anew with --full-refresh-all, or from another topic");
+        return STATUS_CONFLICT;
+    }
+    if (expected) {
+        log_write(s->config.log, LOG_WARN, "`%s` no longer has the record of epoch %llu (it expires with time, and goes with its topic); the log says it was written whole",
+                  store->identity, (unsigned long long)expected);
+    }
     return STATUS_OK;
 }
 
@@ -188,11 +207,7 @@ static enum status compare_record(struct runtime *r, struct stream_store *store,
         }
     }
     if (has == expected && (store->found || !expected)) return STATUS_OK;
-    if (!store->found && store->store->record_expires && !s->durable.has_intent) {
-        log_write(s->config.log, LOG_WARN, "`%s` no longer has the record of epoch %llu (such records expire); the log says it was written whole", store->identity,
-                  (unsigned long long)expected);
-        return STATUS_OK;
-    }
+    if (!store->found && store->store->record_expires) return accept_expired(s, store, expected, e);
     if (has > expected) {
         error_set(e, STATUS_CONFLICT, "LEAT_FOLDER_OLDER", "the data folder `%s` is older than `%s`: the folder's last epoch there is %llu, the store has %llu",
                   s->config.data_folder, store->identity, (unsigned long long)expected, (unsigned long long)has);
@@ -246,6 +261,14 @@ static enum status check_target_empty(struct runtime *r, struct stream_target *t
         refresh |= r->flows[i].refresh || (entry && entry->refresh_pending);
     }
     t->empty_pending = refresh;
+    bool empties = refresh || (request->replace && !started);
+    if (empties && !t->is_empty && !t->store->has_epoch && (t->dataset->connector->sink->capabilities & SINK_KEEPS)) {
+        error_set(e, STATUS_CONFLICT, "LEAT_TARGET_NOT_EMPTY", "`%s` is to be built anew, and leat does not delete what its target in %s holds", request->table_name,
+                  t->dataset->connector->name);
+        error_set_hint(e, "nothing has changed. Delete the topic and make it again (leat kafka topics --delete, --create), if nobody else needs what is in it, and run this "
+                          "once more; or let the table write to another topic");
+        return STATUS_CONFLICT;
+    }
     if (t->is_empty || refresh || started || t->store->has_epoch || t->store->forgetful) return STATUS_OK;
     if (!request->materialized) {
         log_write(s->config.log, LOG_WARN, "`%s` already holds rows; the new flow adds its own to them", request->table_name);
@@ -260,10 +283,34 @@ static enum status check_target_empty(struct runtime *r, struct stream_target *t
     return STATUS_CONFLICT;
 }
 
+// The statement without the values of options that are secrets.
+static enum status text_without_secrets(struct arena *a, const struct ustatement *statement, const char **out, struct error *e) {
+    if (!(*out = statement->text)) return STATUS_OK;
+    const char *from = statement->text;
+    uint32_t at = statement->span.begin;
+    char *text = arena_alloc_array(a, strlen(from) + 4 * ((size_t)statement->property_count + 1), 1), *end = text;
+    if (!text) return error_no_memory(e);
+    for (uint32_t i = 0; i < statement->property_count; i++) {
+        const struct uoption *o = &statement->properties[i];
+        bool hidden = option_is_secret(o->key) && o->value && !option_is_placeholder(o->value, strlen(o->value));
+        if (!hidden || o->value_span.begin < at || o->value_span.end - statement->span.begin > strlen(statement->text)) continue;
+        size_t before = o->value_span.begin - at;
+        memcpy(end, from, before);
+        memcpy(end + before, "…", 3);
+        end += before + 3;
+        from += o->value_span.end - at;
+        at = o->value_span.end;
+    }
+    memcpy(end, from, strlen(from) + 1);
+    *out = text;
+    return STATUS_OK;
+}
+
 static enum status describe_target(struct runtime *r, const struct stream_target *t, const struct sink_request *request, struct error *e) {
     if (!t->dataset->in_catalog) return STATUS_OK;
     const char *kind = request->materialized ? "materialized view" : "streaming table";
-    const char *text = t->dataset->statement ? t->dataset->statement->text : NULL;
+    const char *text = NULL;
+    if (t->dataset->statement) TRY(text_without_secrets(&r->arena, t->dataset->statement, &text, e));
     return catalog_describe(r->catalog->store, request->table_name, kind, request->schema, text, e);
 }
 

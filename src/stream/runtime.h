@@ -125,7 +125,7 @@ enum status output_refuse(void *context, const struct batch *b, uint32_t row, co
 
 // epoch.c
 enum status epoch_choose(struct stream *s, struct intent *out, bool *any, bool *finished, int64_t *wake_at_us, struct error *e) WARN_UNUSED;
-enum status epoch_begin(struct stream *s, struct intent *i, struct error *e) WARN_UNUSED;   // makes it durable
+enum status epoch_begin(struct stream *s, struct intent *i, struct error *e) WARN_UNUSED;   // logged; its sync runs beside what follows
 // Stores whose last commit may have succeeded though it failed: do they have the intent's epoch? Before it runs again.
 enum status epoch_recover_stores(struct stream *s, const struct intent *i, struct error *e) WARN_UNUSED;
 enum status epoch_run(struct stream *s, const struct intent *i, struct error *e) WARN_UNUSED;

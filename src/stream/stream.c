@@ -153,6 +153,12 @@ static enum status finish_with_old_text(struct stream *s, struct error *e) {
     diagnostics_init(&ignored, s->config.memory, &text);
     char *old_text = arena_strdup(&a, s->durable.text);
     enum status status = old_text ? run_old_text(s, old_text, &ignored, e) : error_no_memory(e);
+    int64_t first_us = clock_monotonic_us();
+    for (uint32_t failures = 0; status == STATUS_UNREACHABLE && !stopping(s) && !gave_up(s, first_us, e); failures++) {
+        pause_after_failure(s, failures, e);
+        status = run_old_text(s, old_text, &ignored, e);
+        if (status == STATUS_OK) go_on(s);
+    }
     if (status == STATUS_OK) status = renew_runtime(s, s->config.text, &ignored, e);
     runtime_free(status == STATUS_OK ? NULL : s->runtime);
     if (status != STATUS_OK) s->runtime = NULL;

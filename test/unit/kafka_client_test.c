@@ -122,7 +122,8 @@ static void test_jaas(void **state) {
 static void test_refused(void **state) {
     (void)state;
     static const char *const keys[] = {"auto.offset.reset", "key.deserializer", "value.deserializer", "key.serializer", "value.serializer", "enable.auto.commit",
-                                       "interceptor.classes", "transactional.id", "plugin.library.paths"};
+                                       "interceptor.classes", "transactional.id", "plugin.library.paths", "ssl.engine.location", "ssl.engine.id",
+                                       "ssl.providers", "sasl.kerberos.kinit.cmd", "test.mock.num.brokers", "delivery.report.only.error"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         char key[64], expected[96];
         snprintf(key, sizeof key, "kafka.%s", keys[i]);
@@ -137,6 +138,9 @@ static void test_refused(void **state) {
     assert_refused(KAFKA_PRODUCER, (const char *[]){"kafka.linger.ms", "soon", NULL}, "kafka.linger.ms", NULL);
     assert_refused(KAFKA_PRODUCER, (const char *[]){"kafka.partitioner.class", "com.acme.P", NULL}, "Java class", "partition");
     assert_refused(KAFKA_PRODUCER, (const char *[]){"kafka.buffer.memory", "many", NULL}, "whole number", NULL);
+    for (const char *const *s = (const char *const[]){"kafka.error_cb", "kafka.opaque", "kafka.open_cb", "kafka.log_cb", NULL}; *s; s++) {
+        assert_refused(KAFKA_PRODUCER, (const char *[]){*s, "x", NULL}, *s, NULL);  // what is set by a function of the program alone
+    }
     assert_refused(KAFKA_PRODUCER, (const char *[]){"kafka.ssl_key", "hunter2", NULL}, "kafka.ssl_key", NULL);
     assert_null(strstr(error.hint, "hunter2"));
     struct option_set none = {0};
@@ -192,6 +196,39 @@ static void test_secret_names(void **state) {
     for (size_t i = 0; i < sizeof open_names / sizeof open_names[0]; i++) assert_false(kafka_option_is_secret(open_names[i]));
 }
 
+// What a text shows of itself in a message.
+static void test_drawn(void **state) {
+    (void)state;
+    static const struct { const char *text, *shown; } cases[] = {
+        {"OPTIONS ('kafka.sasl.password' = 'hunter2', bogus 1)", "OPTIONS ('kafka.sasl.password' = '…', bogus 1)"},
+        {"OPTIONS ('kafka.sasl.password'/* x */'hunter2' \"hunter2\")", "OPTIONS ('kafka.sasl.password'/* x */'…' \"…\")"},
+        {"OPTIONS (kafka.sasl.password r'hunter2')", "OPTIONS (kafka.sasl.password r'…')"},
+        {"OPTIONS (`kafka`.`sasl`.`password` 'hunter''2')", "OPTIONS (`kafka`.`sasl`.`password` '…''…')"},
+        {"OPTIONS ('kafka.ssl.key.password' hunter2)", "OPTIONS ('kafka.ssl.key.password' …)"},
+        {"OPTIONS ('kafka.sasl.jaas.config' 'a \\'hunter2\\' b')", "OPTIONS ('kafka.sasl.jaas.config' '…')"},
+        {"OPTIONS ('kafka.sasl.password' 'hunter2", "OPTIONS ('kafka.sasl.password' '…"},
+        {"OPTIONS ('kafka.sasl.password' '", "OPTIONS ('kafka.sasl.password' '"},
+        {"OPTIONS ('kafka.sasl.password' '${env:PASSWORD}')", "OPTIONS ('kafka.sasl.password' '${env:PASSWORD}')"},
+        {"OPTIONS ('kafka.sasl.password' '${env:A}hunter2')", "OPTIONS ('kafka.sasl.password' '…')"},
+        {"OPTIONS ('kafka.sasl.oauthbearer.token.endpoint.url' 'http://h')", "OPTIONS ('kafka.sasl.oauthbearer.token.endpoint.url' 'http://h')"},
+        {"SELECT password, token FROM users -- 'password' 'x", "SELECT password, token FROM users -- 'password' 'x"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct source_text source = {.name = "f", .text = cases[i].text, .size_bytes = strlen(cases[i].text)};
+        struct diagnostic g = {.severity = SEVERITY_ERROR};
+        struct buffer out;
+        (void)error_set(&g.error, STATUS_INVALID_QUERY, NULL, "wrong");
+        g.error.span = (struct span){.begin = 0, .end = 6};
+        buffer_init(&out, &memory);
+        assert_int_equal(diagnostic_print(&g, &source, false, &out), STATUS_OK);
+        assert_int_equal(buffer_terminate(&out), STATUS_OK);
+        const char *line = strstr((char *)out.data, "1 | ");
+        assert_non_null(line);
+        if (strncmp(line + 4, cases[i].shown, strlen(cases[i].shown)) != 0 || line[4 + strlen(cases[i].shown)] != '\n') fail_msg("%s: drawn as %s", cases[i].text, line);
+        buffer_release(&out);
+    }
+}
+
 static void test_warnings(void **state) {
     (void)state;
     char path[] = "/tmp/leat-kafka-log-XXXXXX", text[4096] = "";
@@ -204,8 +241,7 @@ static void test_warnings(void **state) {
     assert_true(size > 0);
     assert_non_null(strstr(text, "kafka.max.poll.records"));
     assert_non_null(strstr(text, "kafka.linger.ms"));
-    assert_non_null(strstr(text, "kafka.sasl.password"));
-    assert_null(strstr(text, "kafka.ssl.key.password"));
+    assert_null(strstr(text, "password"));
     assert_null(strstr(text, "hunter2"));
     close(log.fd);
     unlink(path);
@@ -241,6 +277,27 @@ static void test_errors(void **state) {
         assert_non_null(strstr(error.message, "broker:9092"));
         assert_non_null(strstr(error.message, "the reason"));
         assert_null(strstr(error.message, "identical"));
+    }
+}
+
+// The words of an answer can say more than its code.
+static void test_words(void **state) {
+    (void)state;
+    static const struct { rd_kafka_resp_err_t code; const char *reason; enum status status; const char *hint; } cases[] = {
+        {RD_KAFKA_RESP_ERR__TRANSPORT, "ssl://h:1/bootstrap: Receive failed: error:0A000416:SSL routines::sslv3 alert certificate unknown: SSL alert number 46",
+         STATUS_INVALID_ARGUMENT, "keystore"},
+        {RD_KAFKA_RESP_ERR__TRANSPORT, "Receive failed: error:0A00045C:SSL routines::tlsv13 alert certificate required: SSL alert number 116", STATUS_INVALID_ARGUMENT, "keystore"},
+        {RD_KAFKA_RESP_ERR__TRANSPORT, "Receive failed: SSL alert number 80", STATUS_UNREACHABLE, NULL},
+        {RD_KAFKA_RESP_ERR__SSL, "SSL handshake failed: Disconnected: connecting to a PLAINTEXT broker listener?", STATUS_UNREACHABLE, "security.protocol"},
+        {RD_KAFKA_RESP_ERR__SSL, "error:0A000086:SSL routines::certificate verify failed", STATUS_INVALID_ARGUMENT, "truststore"},
+        {RD_KAFKA_RESP_ERR__TRANSPORT, "Disconnected: connection closed by peer", STATUS_UNREACHABLE, "security.protocol"},
+        {RD_KAFKA_RESP_ERR__TRANSPORT, "Connect to ipv4#h:1 failed: Connection refused", STATUS_UNREACHABLE, "advertised.listeners"},
+    };
+    char brokers[] = "broker:9092", who[] = "source `t`";
+    struct kafka_client c = {.brokers = brokers, .who = who};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(kafka_error(&c, cases[i].code, cases[i].reason, "connecting", &error), cases[i].status);
+        if (cases[i].hint && !strstr(error.hint, cases[i].hint)) fail_msg("%s: %s", cases[i].reason, error.hint);
     }
 }
 
@@ -335,7 +392,8 @@ int main(void) {
     memory_init(&memory, "test", NULL, 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mapping), cmocka_unit_test(test_jaas), cmocka_unit_test(test_refused), cmocka_unit_test(test_stores), cmocka_unit_test(test_secret_names),
-        cmocka_unit_test(test_warnings), cmocka_unit_test(test_errors), cmocka_unit_test(test_offsets), cmocka_unit_test(test_record),
+        cmocka_unit_test(test_warnings), cmocka_unit_test(test_errors), cmocka_unit_test(test_words), cmocka_unit_test(test_drawn),
+        cmocka_unit_test(test_offsets), cmocka_unit_test(test_record),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     return failed || memory_used(&memory) ? 1 : 0;

@@ -386,6 +386,50 @@ static void test_rows_refused(void **state) {
     free(large);
 }
 
+// Rows that name no topic: nothing is written, and the record stays an earlier epoch's.
+static void test_nothing_to_write(void **state) {
+    struct fixture *f = *state;
+    const char *const names[] = {"value", "topic", NULL};
+    const struct type *const types[] = {&type_string, &type_string};
+    make_request(f, schema_of(f, names, types), (const char *const[]){NULL});
+    must(f, open_store(f));
+    struct batch *none = make_batch(f, 2, 2, (const char *const[]){"1", NULL, "2", "a b"}), *some = make_batch(f, 2, 1, (const char *const[]){"3", "out"});
+    must(f, run_epoch(f, 1, none));
+    assert_int_equal(f->refused, 2);
+    assert_true(f->store->passed_over);
+    must(f, run_epoch(f, 2, none));
+    assert_true(f->store->passed_over);
+    must(f, run_epoch(f, 3, some));
+    assert_false(f->store->passed_over);
+    must(f, run_epoch(f, 4, none));  // now there is a place for the record
+    assert_false(f->store->passed_over);
+    assert_int_equal(count_messages(f, "out", 2, NULL), 1);
+    batch_unref(none);
+    batch_unref(some);
+}
+
+// Told to stop, it does not wait for brokers that hang.
+static void test_stop(void **state) {
+    struct fixture *f = *state;
+    _Atomic int stop = 0;
+    struct sink_record record = record_of(1);
+    make_request(f, key_value(f), to_out);
+    f->request.stop = &stop;
+    must(f, open_store(f));
+    struct batch *b = make_batch(f, 2, 1, (const char *const[]){"a", "1"});
+    must(f, f->store->class->begin(f->store, 1, &f->e));
+    must(f, f->store->class->write(f->sink, 0, b, refuse, f, &f->e));
+    rd_kafka_mock_broker_set_rtt(f->cluster, 1, 60000);
+    stop = 1;
+    int64_t began_us = clock_monotonic_us();
+    enum status status = f->store->class->flush(f->store, refuse, f, &f->e);
+    if (status == STATUS_OK) status = f->store->class->commit(f->store, &record, &f->e);  // its first answer was on the way
+    assert_int_equal(status, STATUS_UNREACHABLE);
+    assert_int_equal(f->store->class->abort(f->store, &f->e), STATUS_OK);
+    assert_true(clock_monotonic_us() - began_us < 15000000);
+    batch_unref(b);
+}
+
 // A broker that refuses requests, and then single messages: the guilty row is a dead one, the others are written.
 static void test_broker_refuses(void **state) {
     struct fixture *f = *state;
@@ -521,7 +565,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
 #define KAFKA_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         KAFKA_TEST(test_check), KAFKA_TEST(test_identity), KAFKA_TEST(test_epochs_and_record), KAFKA_TEST(test_abort_and_begin_again), KAFKA_TEST(test_uncertain_commit), KAFKA_TEST(test_errors_heal),
-        KAFKA_TEST(test_fenced), KAFKA_TEST(test_denied), KAFKA_TEST(test_unreachable), KAFKA_TEST(test_rows_refused), KAFKA_TEST(test_broker_refuses),
+        KAFKA_TEST(test_fenced), KAFKA_TEST(test_denied), KAFKA_TEST(test_unreachable), KAFKA_TEST(test_rows_refused), KAFKA_TEST(test_nothing_to_write), KAFKA_TEST(test_stop), KAFKA_TEST(test_broker_refuses),
         KAFKA_TEST(test_tombstones), KAFKA_TEST(test_at_least_once), KAFKA_TEST(test_lost_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

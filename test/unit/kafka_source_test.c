@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kafka_source_test.c: the Kafka source against librdkafka's mock cluster: every message once and in order, a range read again in the same
-// batches, windows that are bounded, seeking back, errors of brokers, offsets out of range at both ends, partitions that come later.
+// batches, windows that are bounded, seeking back, errors of brokers, offsets out of range at both ends, partitions that come later, stopping and
+// closing while brokers hang.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,6 +30,7 @@ struct fixture {
     struct notify wake;
     struct source_request request;
     struct source *source;
+    const _Atomic int *stop;
     struct positions from;
     struct error e;
 };
@@ -102,7 +104,7 @@ static enum status open_source(struct fixture *f, bool streaming, bool available
     struct diagnostics d;
     struct source_text text = {.name = "test", .text = "", .size_bytes = 0};
     for (; *pairs; pairs += 2) given[count++] = (struct uoption){.key = pairs[0], .value = pairs[1]};
-    f->request = (struct source_request){.table_name = "k", .session = &f->session, .memory = &f->memory, .streaming = streaming, .available_now = available_now, .source_index = 3, .wake = &f->wake};
+    f->request = (struct source_request){.table_name = "k", .session = &f->session, .memory = &f->memory, .streaming = streaming, .available_now = available_now, .source_index = 3, .wake = &f->wake, .stop = f->stop};
     diagnostics_init(&d, &f->memory, &text);
     assert_int_equal(options_parse(&f->arena, kafka_source_options, given, count, NULL, "k", &d, &f->request.options), STATUS_OK);
     assert_int_equal(d.error_count, 0);
@@ -554,6 +556,78 @@ static void test_out_of_range_above(void **state) {
     read_rows(f, &plenty, &r, 55);
 }
 
+// Made anew, and by the time it is read as long as what was read before, and longer: every message once all the same.
+static void test_rewound_and_grown(void **state) {
+    struct fixture *f = *state;
+    struct ranges ranges;
+    bool exhausted;
+    produce(f, "t", 0, 0, 50, 10);
+    for (int64_t position = 60; position <= 100; position += 40) {
+        must(f, open_source(f, true, false, (const char *const[]){"subscribe", "t", "startingOffsets", "earliest", "includeHeaders", "true", "failOnDataLoss", "false", NULL}));
+        position_of(f, "t-0")->offset = position;
+        assert_true(next_ranges(f, &plenty, &ranges, &exhausted, 20));
+        assert_int_equal(ranges.items[0].begin, 0);
+        if (position == 60) produce(f, "t", 0, 50, 49, 10);
+        else produce(f, "t", 0, 99, 31, 10);
+        usleep(300000);
+        struct reading r = {.f = f};
+        read_rows(f, &plenty, &r, position == 60 ? 99 : 130);
+        assert_false(next_ranges(f, &plenty, &ranges, &exhausted, 1));
+        assert_int_equal(position_of(f, "t-0")->offset, position == 60 ? 99 : 130);
+        close_source(f);
+    }
+}
+
+struct stopper {
+    _Atomic int stop;
+    pthread_t thread;
+};
+
+static void *stop_soon(void *context) {
+    struct stopper *s = context;
+    usleep(500000);
+    atomic_store(&s->stop, 1);
+    return NULL;
+}
+
+// leat is to stop while a read waits for a broker that hangs.
+static void test_stop(void **state) {
+    struct fixture *f = *state;
+    struct ranges ranges;
+    struct splits splits;
+    bool exhausted;
+    struct stopper stopper = {0};
+    produce(f, "t", 0, 0, 100, 100);
+    f->stop = &stopper.stop;
+    must(f, open_source(f, false, false, (const char *const[]){"subscribe", "t", "includeHeaders", "true", NULL}));
+    assert_true(next_ranges(f, &plenty, &ranges, &exhausted, 20));
+    rd_kafka_mock_broker_set_rtt(f->cluster, 1, 60000);
+    must(f, f->source->class->splits(f->source, &f->arena, &ranges, &splits, &f->e));
+    assert_int_equal(pthread_create(&stopper.thread, NULL, stop_soon, &stopper), 0);
+    struct reading r = {.f = f};
+    int64_t since_us = clock_monotonic_us();
+    assert_int_equal(read_splits(f, &splits, &r, &f->e), STATUS_UNREACHABLE);
+    int64_t spent_us = clock_monotonic_us() - since_us;
+    pthread_join(stopper.thread, NULL);
+    assert_true(spent_us >= 400000 && spent_us < 1500000);
+    since_us = clock_monotonic_us();
+    close_source(f);
+    assert_true(clock_monotonic_us() - since_us < 1500000);
+    rd_kafka_mock_broker_set_rtt(f->cluster, 1, 0);
+}
+
+// Closing while the watch waits for an answer.
+static void test_close_when_it_hangs(void **state) {
+    struct fixture *f = *state;
+    must(f, open_source(f, true, false, earliest));
+    rd_kafka_mock_broker_set_rtt(f->cluster, 1, 60000);
+    usleep(3000000);
+    int64_t since_us = clock_monotonic_us();
+    close_source(f);
+    assert_true(clock_monotonic_us() - since_us < 1500000);
+    rd_kafka_mock_broker_set_rtt(f->cluster, 1, 0);
+}
+
 static void test_new_topic(void **state) {
     struct fixture *f = *state;
     struct reading r = {.f = f};
@@ -632,6 +706,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_unlisted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_of_range_below, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_of_range_above, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rewound_and_grown, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stop, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_close_when_it_hangs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_new_topic, setup, teardown),
         cmocka_unit_test_setup_teardown(test_workers, setup, teardown),
     };

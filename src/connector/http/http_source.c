@@ -69,8 +69,7 @@ struct http_source {
     pthread_mutex_t mutex;
     bool done;                      // nothing more will be polled
     struct error fatal;             // status OK: none
-    int64_t lowest, lowest_before;  // positions that flows went on from: since `window_us` (INT64_MAX: none), and in the window before
-    int64_t window_us;              // monotonic
+    int64_t read_by_all;            // below it nobody asks again, not even after a crash
     pthread_t thread;
     bool threaded;
 };
@@ -163,24 +162,11 @@ static const char *hint_for(const struct http_response *r) {
     return "check the url and the options of the table";
 }
 
-// Below this offset every flow has read for good. Where flows go on from is known from what they ask for; a window of such positions counts
-// when it is over, because the log's record of what they have read is synced only after they ask.
-static int64_t read_by_all(struct http_source *h) {
-    pthread_mutex_lock(&h->mutex);
-    int64_t out = h->lowest < h->lowest_before ? h->lowest : h->lowest_before;
-    pthread_mutex_unlock(&h->mutex);
-    return out;
-}
-
-// Under the mutex.
-static void end_window(struct http_source *h) {
-    if (h->lowest < INT64_MAX) h->lowest_before = h->lowest;
-    h->lowest = INT64_MAX;
-}
-
 // Gives back what may go. *full: there is still too much, and it is waited for.
 static enum status make_room(struct http_source *h, bool *full, struct error *e) {
-    int64_t floor = read_by_all(h);
+    pthread_mutex_lock(&h->mutex);
+    int64_t floor = h->read_by_all;
+    pthread_mutex_unlock(&h->mutex);
     TRY(spool_retain(h->spool, floor, h->max_spool_bytes, clock_now_us(NULL) - h->retention_us, e));
     *full = spool_size(h->spool) >= h->max_spool_bytes && floor < spool_end(h->spool);
     if (*full && !h->paused_said) {
@@ -440,7 +426,6 @@ static enum status http_open(const struct source_request *r, struct source **out
     h->conditional = option_number(&r->options, "conditional") != 0;
     h->polls_left = option_number(&r->options, "numPolls");
     if (h->polls_left < 0 && (!r->streaming || r->available_now)) h->polls_left = 1;
-    h->lowest = INT64_MAX;
     enum status status = open_client(h, e);
     if (status == STATUS_OK) snprintf(h->described, sizeof h->described, "Http[%s]", http_client_place(h->client));
     if (status == STATUS_OK) status = open_spool_of(h, e);
@@ -477,10 +462,6 @@ static enum status http_latest(struct source *source, struct arena *a, const str
     bool done = h->done;
     struct error fatal = h->fatal;
     int64_t begin = spool_begin(h->spool), end = spool_end(h->spool), at = from->count ? from->items[0].offset : begin, limit = end;
-    int64_t now_us = clock_monotonic_us();
-    if (now_us - h->window_us >= second_us) end_window(h);
-    if (h->lowest == INT64_MAX) h->window_us = now_us;
-    if (at < h->lowest) h->lowest = at;
     pthread_mutex_unlock(&h->mutex);
     *out = (struct ranges){0};
     *wake_at_us = INT64_MAX;
@@ -612,11 +593,11 @@ static enum status http_read(struct source *source, const struct split *split, u
     return status;
 }
 
-static enum status http_committed(struct source *source, const struct positions *positions, struct error *e) {
+static enum status http_durable(struct source *source, const struct positions *positions, struct error *e) {
     struct http_source *h = (struct http_source *)source;
-    (void)positions, (void)e;
+    (void)e;
     pthread_mutex_lock(&h->mutex);
-    end_window(h);
+    if (positions->count && positions->items[0].offset > h->read_by_all) h->read_by_all = positions->items[0].offset;
     pthread_mutex_unlock(&h->mutex);
     return STATUS_OK;
 }
@@ -628,6 +609,6 @@ static const char *http_describe(const struct source *source) { return ((const s
 
 const struct source_class http_source_class = {
     .name = "http", .is_unbounded = true, .options = http_options, .schema = http_schema, .check = http_check, .open = http_open, .start = http_start,
-    .latest = http_latest, .splits = http_splits, .read = http_read, .committed = http_committed, .print = http_print,
+    .latest = http_latest, .splits = http_splits, .read = http_read, .durable = http_durable, .print = http_print,
     .describe = http_describe, .close = http_close,
 };

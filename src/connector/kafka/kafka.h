@@ -29,7 +29,11 @@ struct kafka_client {
     char *who;                    // "source `events`", for messages
     void *owner;                  // of whoever made it, for callbacks of its own (their `opaque` is the client)
     _Atomic bool down;            // no broker answers: said once, and once when one does again
-    _Atomic bool was_up;          // one has answered: what looks like a wrong password is then tried again
+    _Atomic bool told;            // it was said
+    _Atomic bool was_up;          // one has answered
+    bool trusted;                 // an earlier client of the same options was let in. As was_up: what looks like a wrong password is tried again
+    bool quiet;                   // whoever uses it says itself that brokers are away: its own line is for debugging
+    _Atomic bool closing;         // callbacks touch nothing any more
     pthread_mutex_t mutex;        // of what follows, written by librdkafka's threads
     char reason[256];             // the client's own words for it
     struct error fatal;           // status OK: none
@@ -40,13 +44,15 @@ struct kafka_client {
 enum status kafka_conf_make(const struct option_set *options, enum kafka_use use, struct memory *memory, rd_kafka_conf_t **out, struct error *e) WARN_UNUSED;
 // The same at plan time: nothing outside is touched, and values with ${env:…} or ${file:…} are not looked at.
 enum status kafka_conf_check(const struct option_set *options, enum kafka_use use, struct memory *memory, struct error *e) WARN_UNUSED;
-// One line for each option that is passed over, and for each secret that stands in the text. Once, when a table is opened.
+// One line for each option that is passed over. Once, when a table is opened.
 void kafka_conf_warn(const struct option_set *options, enum kafka_use use, const char *who, struct log *log);
 bool kafka_option_is_secret(const char *key);  // by its name; its value is never printed
 // Takes `conf`, also on failure. `who` as above.
 enum status kafka_client_new(rd_kafka_conf_t *conf, enum kafka_use use, const char *who, struct memory *memory, struct log *log, struct kafka_client **out,
                              struct error *e) WARN_UNUSED;
-void kafka_client_free(struct kafka_client *c);  // NULL is allowed; waits at most 5 s
+// NULL is allowed; waits at most 5 s. False: its threads have not ended by then (a name server that does not answer); what they may still read,
+// messages that were not copied above all, must be left to them.
+bool kafka_client_free(struct kafka_client *c);
 // To be called when a broker has answered (a message, an acknowledgement, metadata): says that it is back, if it was away. Cheap.
 void kafka_client_up(struct kafka_client *c);
 // What ends the client's use (a wrong password, fencing), as its callbacks have found it; STATUS_OK: nothing. Callbacks run in whoever polls

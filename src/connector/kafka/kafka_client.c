@@ -2,12 +2,13 @@
 // kafka_client.c: one librdkafka client: its callbacks, its log, and its errors in leat's words.
 //
 // librdkafka tries again for ever and logs as it does. Here an outage is one line when the last broker is gone and one when the first is back;
-// what repeats is counted by nobody. What trying again cannot heal (a wrong password, a certificate nobody signed, another producer of the same
+// what repeats is counted by nobody. A client that has not been connected yet says nothing: whoever waits for it is told by an answer. What trying again cannot heal (a wrong password, a certificate nobody signed, another producer of the same
 // name) is kept in `fatal`, and whoever waits for the client asks kafka_client_check. A client that has worked does not die of a refused
 // password: brokers that restart refuse for a moment what they accept later.
 #include "connector/kafka/kafka.h"
+#include <time.h>
 
-enum { SYSLOG_CRITICAL = 2 };  // its levels are syslog's, whose header has names that leat's log has too
+enum { FREE_WAIT_S = 5, SYSLOG_CRITICAL = 2 };  // its levels are syslog's, whose header has names that leat's log has too
 
 // The words of librdkafka without what follows for its own diagnosis: " (after 3ms in state CONNECT, 4 identical error(s) suppressed)".
 static void copy_reason(char *out, size_t size_bytes, const char *reason) {
@@ -172,6 +173,55 @@ static enum meaning meaning_of(rd_kafka_resp_err_t code) {
     return MEANS_OTHER;
 }
 
+// Alerts by which the other side of TLS refuses: bad, unsupported, revoked, expired, unknown certificate, unknown authority, no certificate,
+// handshake failure, version, strength. They come after the handshake, as an error of a read. RFC 8446 §6.
+static bool is_refusing_alert(const char *reason) {
+    static const char words[] = "SSL alert number ";
+    const char *at = strstr(reason, words);
+    if (!at) return false;
+    static const uint8_t refusing[] = {40, 42, 43, 44, 45, 46, 48, 70, 71, 116};
+    long number = strtol(at + sizeof words - 1, NULL, 10);
+    for (size_t i = 0; i < sizeof refusing; i++) {
+        if (refusing[i] == number) return true;
+    }
+    return false;
+}
+
+// A connection that ends within the handshake has the code of a failed handshake, and may be no more than a broker that goes down.
+static bool is_lost_connection(const char *reason) {
+    static const char *const words[] = {"Disconnected", "timed out", "reset by peer", "Broken pipe", "Connection closed"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strstr(reason, words[i])) return true;
+    }
+    return false;
+}
+
+static enum meaning meaning_of_answer(rd_kafka_resp_err_t code, const char *reason) {
+    enum meaning meaning = meaning_of(code);
+    if (!reason) return meaning;
+    if (meaning == MEANS_WAIT && is_refusing_alert(reason)) return MEANS_CERTIFICATE;
+    return meaning == MEANS_CERTIFICATE && is_lost_connection(reason) ? MEANS_WAIT : meaning;
+}
+
+// The client's suspicions when a connection ends as soon as it stands. Not every version of it utters them: see may_be_protocol.
+static bool suspects_protocol(const char *reason) { return strstr(reason, "security.protocol") || strstr(reason, "PLAINTEXT broker listener"); }
+
+// A broker closes a connection whose first bytes it does not understand.
+static bool may_be_protocol(const struct kafka_client *c, const char *reason) {
+    return suspects_protocol(reason) || (!atomic_load(&c->was_up) && !c->trusted && strstr(reason, "Disconnected"));
+}
+
+// Where an answer says no more than that there was none, what connections ended with says why.
+static void find_words(const struct kafka_client *c, rd_kafka_resp_err_t code, const char *reason, char *out, size_t size_bytes) {
+    pthread_mutex_t *mutex = (pthread_mutex_t *)(uintptr_t)&c->mutex;
+    bool empty = !reason || !*reason || strcmp(reason, rd_kafka_err2str(code)) == 0 || strstr(reason, "brokers are down");
+    copy_reason(out, size_bytes, reason && *reason ? reason : rd_kafka_err2str(code));
+    if (!empty || meaning_of(code) != MEANS_WAIT || !c->rk) return;
+    pthread_mutex_lock(mutex);
+    if (c->reason[0]) snprintf(out, size_bytes, "%s", c->reason);
+    pthread_mutex_unlock(mutex);
+}
+
 static bool uses_scram(const struct kafka_client *c) {
     char mechanism[64] = "";
     size_t size = sizeof mechanism;
@@ -179,14 +229,16 @@ static bool uses_scram(const struct kafka_client *c) {
 }
 
 enum status kafka_error(const struct kafka_client *c, rd_kafka_resp_err_t code, const char *reason, const char *what, struct error *e) {
-    enum meaning meaning = meaning_of(code);
     char words[512];
-    copy_reason(words, sizeof words, reason && *reason ? reason : rd_kafka_err2str(code));
+    find_words(c, code, reason, words, sizeof words);
+    enum meaning meaning = meaning_of_answer(code, words);
     (void)error_set(e, answers[meaning].status, answers[meaning].condition, "%s%s%s: %s (%s, Kafka at %s)", c->who ? c->who : "", c->who ? ": " : "", what, words,
                     rd_kafka_err2name(code), c->brokers);
     if (meaning == MEANS_CREDENTIALS && rd_kafka_version() < 0x02060100 && uses_scram(c)) {
         error_set_hint(e, "if user and password are right: SCRAM of librdkafka %s does not work with Kafka 4; librdkafka 2.6.1 or newer does (`make deps` builds one), and so does SASL PLAIN over TLS",
                        rd_kafka_version_str());
+    } else if (meaning == MEANS_WAIT && may_be_protocol(c, words)) {
+        error_set_hint(e, "the other side closes the connection: is kafka.security.protocol (PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL) what it speaks at this port?");
     } else if (answers[meaning].hint) {
         error_set_hint(e, "%s", answers[meaning].hint);
     }
@@ -206,11 +258,21 @@ static void note_trouble(struct kafka_client *c, bool none_left, const char *rea
     char words[sizeof c->reason];
     pthread_mutex_lock(&c->mutex);
     if (!none_left) copy_reason(c->reason, sizeof c->reason, reason);
-    else if (!c->reason[0]) snprintf(c->reason, sizeof c->reason, "the connection is lost");
-    memcpy(words, c->reason, sizeof words);
+    snprintf(words, sizeof words, "%s", c->reason[0] ? c->reason : "the connection is lost");
     pthread_mutex_unlock(&c->mutex);
     if (!none_left || atomic_exchange(&c->down, true)) return;
-    log_write(c->log, LOG_WARN, "%s: Kafka at %s does not answer: %s; waiting for it", c->who, c->brokers, words);
+    bool tells = !c->quiet && atomic_load(&c->was_up);  // else an answer does
+    atomic_store(&c->told, tells);
+    log_write(c->log, tells ? LOG_WARN : LOG_DEBUG, "%s: Kafka at %s does not answer: %s; waiting for it", c->who, c->brokers, words);
+}
+
+// Connections that the other side closes are in the client's log alone: "[thrd:…]: host:port/1: Disconnected: …". An error says more.
+static void note_closed(struct kafka_client *c, const char *text) {
+    const char *words = *text == '[' ? strstr(text, "]: ") : NULL;
+    words = words ? words + 3 : text;
+    pthread_mutex_lock(&c->mutex);
+    if (!c->reason[0] || suspects_protocol(words)) copy_reason(c->reason, sizeof c->reason, words);
+    pthread_mutex_unlock(&c->mutex);
 }
 
 void kafka_client_up(struct kafka_client *c) {
@@ -219,7 +281,7 @@ void kafka_client_up(struct kafka_client *c) {
     pthread_mutex_lock(&c->mutex);
     c->reason[0] = 0;
     pthread_mutex_unlock(&c->mutex);
-    log_write(c->log, LOG_INFO, "%s: Kafka at %s answers again", c->who, c->brokers);
+    log_write(c->log, atomic_load(&c->told) ? LOG_INFO : LOG_DEBUG, "%s: Kafka at %s answers again", c->who, c->brokers);
 }
 
 enum status kafka_client_check(struct kafka_client *c, struct error *e) {
@@ -234,14 +296,15 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
     struct kafka_client *c = opaque;
     struct error e;
     char words[512];
+    if (atomic_load(&c->closing)) return;
     if (code == RD_KAFKA_RESP_ERR__FATAL) {
         code = rd_kafka_fatal_error(rk, words, sizeof words);
         (void)kafka_error(c, (rd_kafka_resp_err_t)code, words, "the client has stopped", &e);
         keep_fatal(c, &e);
         return;
     }
-    enum meaning meaning = meaning_of((rd_kafka_resp_err_t)code);
-    bool hopeless = (meaning == MEANS_CREDENTIALS || meaning == MEANS_CERTIFICATE) && !atomic_load(&c->was_up);
+    enum meaning meaning = meaning_of_answer((rd_kafka_resp_err_t)code, reason);
+    bool hopeless = (meaning == MEANS_CREDENTIALS || meaning == MEANS_CERTIFICATE) && !c->trusted && !atomic_load(&c->was_up);
     if (hopeless) {
         (void)kafka_error(c, (rd_kafka_resp_err_t)code, reason, "connecting", &e);
         keep_fatal(c, &e);
@@ -253,8 +316,9 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 // What matters comes by on_error and by answers; its own lines are for debugging. Configuration warnings are kafka_conf_warn's.
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text) {
     struct kafka_client *c = rd_kafka_opaque(rk);
-    if (!c || !c->log || strcmp(facility, "CONFWARN") == 0) return;
-    log_write(c->log, level <= SYSLOG_CRITICAL ? LOG_ERROR : LOG_DEBUG, "%s: librdkafka: %s: %s", c->who, facility, text);
+    if (!c || atomic_load(&c->closing) || strcmp(facility, "CONFWARN") == 0) return;
+    if (strcmp(facility, "FAIL") == 0) note_closed(c, text);
+    if (c->log) log_write(c->log, level <= SYSLOG_CRITICAL ? LOG_ERROR : LOG_DEBUG, "%s: librdkafka: %s: %s", c->who, facility, text);
 }
 
 // --- life ---
@@ -311,15 +375,38 @@ enum status kafka_client_new(rd_kafka_conf_t *conf, enum kafka_use use, const ch
     return STATUS_OK;
 }
 
-void kafka_client_free(struct kafka_client *c) {
-    if (!c) return;
-    if (c->rk) {
-        if (rd_kafka_type(c->rk) == RD_KAFKA_PRODUCER) {
-            rd_kafka_purge(c->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-            while (rd_kafka_poll(c->rk, 0) > 0) {
-            }
+static void *destroy(void *argument) {
+    rd_kafka_destroy_flags(argument, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    return NULL;
+}
+
+// The client's threads end within milliseconds, but for one that asks a name server: no call can be taken back from the system's resolver.
+static bool destroy_soon(rd_kafka_t *rk) {
+    pthread_t thread;
+    struct timespec until;
+    if (pthread_create(&thread, NULL, destroy, rk) != 0) {
+        destroy(rk);
+        return true;
+    }
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += FREE_WAIT_S;
+    if (pthread_timedjoin_np(thread, NULL, &until) == 0) return true;
+    pthread_detach(thread);
+    return false;
+}
+
+bool kafka_client_free(struct kafka_client *c) {
+    if (!c) return true;
+    if (c->rk && rd_kafka_type(c->rk) == RD_KAFKA_PRODUCER) {
+        rd_kafka_purge(c->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+        while (rd_kafka_poll(c->rk, 0) > 0) {
         }
-        rd_kafka_destroy_flags(c->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    }
+    atomic_store(&c->closing, true);
+    if (c->rk && !destroy_soon(c->rk)) {
+        log_write(c->log, LOG_DEBUG, "%s: the Kafka client has not ended within %d s; it is left to end by itself", c->who, FREE_WAIT_S);
+        return false;
     }
     release(c);
+    return true;
 }

@@ -46,6 +46,12 @@ static const struct rule rules[] = {
     // Decided by leat.
     {"transactional.id", RULE_REFUSE, FOR_ALL, NULL, "leat names its transactions after the pipeline; 'leat.idPrefix' sets how the name begins, for access rules by prefix"},
     {"plugin.library.paths", RULE_REFUSE, FOR_ALL, NULL, "plug-ins could change what is read or written"},
+    {"ssl.engine.location", RULE_REFUSE, FOR_ALL, NULL, "it would load a library into leat; name certificates and keys with the other kafka.ssl.* options"},
+    {"ssl.engine.id", RULE_REFUSE, FOR_ALL, NULL, "it would load a library into leat; name certificates and keys with the other kafka.ssl.* options"},
+    {"ssl.providers", RULE_REFUSE, FOR_ALL, NULL, "it would load libraries into leat; an old PKCS#12 store is made anew with: openssl pkcs12 -legacy"},
+    {"sasl.kerberos.kinit.cmd", RULE_REFUSE, FOR_ALL, NULL, "it would run a program; let kinit get the ticket before leat starts"},
+    {"test.mock.num.brokers", RULE_REFUSE, FOR_ALL, NULL, "messages would go to brokers that forget them"},
+    {"delivery.report.only.error", RULE_REFUSE, FOR_ALL, NULL, "leat counts what brokers have acknowledged"},
     {"ssl.engine.factory.class", RULE_REFUSE, FOR_ALL, NULL, "it is a Java class; name certificates and keys with the other kafka.ssl.* options"},
     {"sasl.login.callback.handler.class", RULE_REFUSE, FOR_ALL, NULL, "it is a Java class; give user and password, or the OAuth options of librdkafka (kafka.sasl.oauthbearer.…)"},
     {"sasl.client.callback.handler.class", RULE_REFUSE, FOR_ALL, NULL, "it is a Java class; give user and password, or the OAuth options of librdkafka (kafka.sasl.oauthbearer.…)"},
@@ -159,15 +165,7 @@ static const struct rule *find_rule(const char *property) {
     return NULL;
 }
 
-bool kafka_option_is_secret(const char *key) {
-    static const char *const words[] = {"password", "secret", "token", "jaas", "key.pem", "keystore.key", "ssl_key", "assertion", "sasl.username"};
-    size_t size_bytes = strlen(key);
-    if (size_bytes > 4 && strcasecmp(key + size_bytes - 4, ".url") == 0) return false;
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (strcasestr(key, words[i])) return true;
-    }
-    return false;
-}
+bool kafka_option_is_secret(const char *key) { return option_is_secret(key); }
 
 static enum status bad_option(const struct option_value *v, struct error *e, const char *condition, const char *text) {
     (void)error_set(e, STATUS_INVALID_ARGUMENT, condition, "Kafka option `%s` %s", v->key, text);
@@ -469,7 +467,7 @@ static enum status give_one(struct making *m, const struct option_value *v) {
 static enum status set_defaults(struct making *m) {
     static const struct { unsigned uses; const char *property, *value; } defaults[] = {
         {FOR_ALL, "client.id", "leat"},
-        {FOR_ALL, "log.connection.close", "false"},
+        {FOR_ALL, "log.connection.close", "true"},  // it says why a connection may have been closed; kafka_client.c keeps it
         {FOR_ALL, "socket.keepalive.enable", "true"},
         {FOR_ALL, "socket.nagle.disable", "true"},
         {FOR_ALL, "ssl.endpoint.identification.algorithm", "https"},
@@ -526,9 +524,6 @@ void kafka_conf_warn(const struct option_set *options, enum kafka_use use, const
         const struct rule *rule = find_rule(property);
         if (rule && (rule->kind == RULE_PASS_OVER || !(rule->uses >> use & 1))) {
             log_write(log, LOG_WARN, "%s: the option `%s` has no meaning here and is passed over", who, v->key);
-        }
-        if (kafka_option_is_secret(property) && strcmp(property, "sasl.username") != 0 && !has_placeholder(v->text)) {
-            log_write(log, LOG_WARN, "%s: `%s` stands in the file for all to read; write '${env:NAME}' or '${file:PATH}' for the secret", who, v->key);
         }
     }
 }

@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <time.h>
 
-enum { SEGMENT_MIN = 16 << 10, SEGMENT_MAX = 1 << 20, FETCH_BATCH = 512, DRAIN_ROUNDS = 16, SILENCE_US = 10000000, FORWARD_PAUSE_US = 3000000 };
+enum { SEGMENT_MIN = 16 << 10, SEGMENT_MAX = 1 << 20, FETCH_BATCH = 512, DRAIN_ROUNDS = 16, SILENCE_US = 10000000, STOP_US = 300000, WAIT_STEP_US = 100000, FORWARD_PAUSE_US = 3000000 };
 
 struct kafka_segment {
     struct kafka_segment *next;
@@ -490,7 +490,7 @@ static struct kafka_partition *make_partition(struct kafka_fetch *f, const char 
     p->id = id_of(topic, partition);
     p->fetch = f;
     p->next_capacity = SEGMENT_MIN;
-    p->begin = p->end = p->restart_at = p->resume_at = p->out_of_range_at = p->rewound_above = -1;
+    p->begin = p->end = p->restart_at = p->resume_at = p->out_of_range_at = p->rewound_above = p->rewound_end = -1;
     p->handle = rd_kafka_topic_new(f->config.client->rk, topic, NULL);
     p->queue = rd_kafka_queue_new(f->config.client->rk);
     if (!p->handle) return NULL;
@@ -524,13 +524,32 @@ void kafka_fetch_resume(struct kafka_partition *p, int64_t offset) {
     wake_thread(p->fetch);
 }
 
-void kafka_fetch_rewind(struct kafka_fetch *f, struct kafka_partition *p, int64_t above, int64_t offset) {
-    pthread_mutex_lock(&f->mutex);
-    p->rewound_above = above;
+void kafka_fetch_rewind_locked(struct kafka_partition *p, int64_t above, int64_t offset, int64_t topic_id) {
+    p->rewound_above = topic_id ? 0 : above;
     p->rewound_to = offset;
+    p->rewound_end = -1;
+    p->rewound_by_id = topic_id != 0;
+    p->topic_id = topic_id;
+}
+
+void kafka_fetch_rewind(struct kafka_fetch *f, struct kafka_partition *p, int64_t above, int64_t offset, int64_t topic_id) {
+    pthread_mutex_lock(&f->mutex);
+    kafka_fetch_rewind_locked(p, above, offset, topic_id);
+    p->out_of_range_at = -1;
     seek(p, offset);
+    tell_engine(f);
     pthread_mutex_unlock(&f->mutex);
 }
+
+bool kafka_fetch_identify(struct kafka_fetch *f, struct kafka_partition *p, int64_t topic_id) {
+    pthread_mutex_lock(&f->mutex);
+    bool same = !topic_id || !p->topic_id || p->topic_id == topic_id;
+    if (same && topic_id) p->topic_id = topic_id;
+    pthread_mutex_unlock(&f->mutex);
+    return same;
+}
+
+static bool is_another_topic(const struct kafka_partition *p, int64_t topic_id) { return topic_id && p->topic_id && topic_id != p->topic_id; }
 
 void kafka_fetch_prepare(struct kafka_fetch *f, struct kafka_partition *p, int64_t offset) {
     pthread_mutex_lock(&f->mutex);
@@ -629,7 +648,10 @@ enum status kafka_fetch_offer(struct kafka_fetch *f, struct kafka_offer *offers,
     for (uint32_t i = 0; status == STATUS_OK && i < count; i++) {
         struct kafka_offer *o = &offers[i];
         const struct kafka_partition *p = o->partition;
-        o->begin = o->end = p->rewound_above >= 0 && o->from >= p->rewound_above ? p->rewound_to : o->from;
+        bool rewound = p->rewound_above >= 0 && o->from >= p->rewound_above;
+        o->begin = o->end = rewound ? p->rewound_to : o->from;
+        o->topic_id = p->topic_id;
+        if (rewound && !p->rewound_by_id && o->stop > p->rewound_above) o->stop = p->rewound_above;  // readers from there on are told that it is gone
         o->rows = o->begin >= o->stop || p->is_deleted || !position(o, now_us) ? -1 : 0;
     }
     if (status == STATUS_OK && count) share_out(offers, count, f->turn++ % count, row_limit, size_limit);
@@ -645,15 +667,23 @@ enum status kafka_fetch_offer(struct kafka_fetch *f, struct kafka_offer *offers,
 
 void kafka_fetch_committed(struct kafka_fetch *f, struct kafka_partition *p, int64_t position_) {
     pthread_mutex_lock(&f->mutex);
-    if (p->rewound_above >= 0 && position_ < p->rewound_above) p->rewound_above = -1;
+    if (p->rewound_above >= 0 && (position_ < p->rewound_above || position_ == p->rewound_end)) p->rewound_above = p->rewound_end = -1;
     if (!f->config.give_back_when_read && position_ <= p->end) give_back(p, position_);
     pthread_mutex_unlock(&f->mutex);
 }
 
 // --- reading ---
 
-void kafka_fetch_begin_read(struct kafka_fetch *f, struct kafka_reader *r, struct kafka_partition *p, int64_t begin) {
-    *r = (struct kafka_reader){.partition = p, .next = begin};
+bool kafka_fetch_begin_range(struct kafka_fetch *f, struct kafka_partition *p, int64_t begin, int64_t end, int64_t topic_id) {
+    pthread_mutex_lock(&f->mutex);
+    bool same = !is_another_topic(p, topic_id), rewound = p->rewound_above >= 0;
+    if (same && rewound && begin == p->rewound_to) p->rewound_end = end;
+    pthread_mutex_unlock(&f->mutex);
+    return same;
+}
+
+void kafka_fetch_begin_read(struct kafka_fetch *f, struct kafka_reader *r, struct kafka_partition *p, int64_t begin, int64_t topic_id) {
+    *r = (struct kafka_reader){.partition = p, .next = begin, .topic_id = topic_id};
     pthread_mutex_lock(&f->mutex);
     r->next_reader = p->readers;
     p->readers = r;
@@ -710,23 +740,31 @@ static enum status collect(struct kafka_reader *r, int64_t end, struct kafka_tak
     return STATUS_OK;
 }
 
-// Waits for news; false: the broker has said nothing for too long.
+// Waits for news; false: the broker has said nothing for too long. A signal wakes nobody here, hence the steps.
 static bool wait_for_news(struct kafka_fetch *f, struct kafka_reader *r, int64_t since_us) {
-    int64_t last_us = r->partition->progress_us > since_us ? r->partition->progress_us : since_us;
-    int64_t until_us = last_us + SILENCE_US;
-    struct timespec until = {.tv_sec = until_us / 1000000, .tv_nsec = until_us % 1000000 * 1000};
     r->waiting = true;
     wake_thread(f);
+    int64_t until_us = clock_monotonic_us() + WAIT_STEP_US;
+    struct timespec until = {.tv_sec = until_us / 1000000, .tv_nsec = until_us % 1000000 * 1000};
     int rc = pthread_cond_timedwait(&f->changed, &f->mutex, &until);
     r->waiting = false;
-    last_us = r->partition->progress_us > since_us ? r->partition->progress_us : since_us;
-    return rc != ETIMEDOUT || clock_monotonic_us() - last_us < SILENCE_US;
+    int64_t last_us = r->partition->progress_us > since_us ? r->partition->progress_us : since_us;
+    int64_t limit_us = f->config.stop && atomic_load(f->config.stop) ? STOP_US : SILENCE_US;
+    return rc != ETIMEDOUT || clock_monotonic_us() - last_us < limit_us;
 }
 
-static enum status silent(const struct kafka_fetch *f, const struct kafka_reader *r, struct error *e) {
+static enum status silent(const struct kafka_fetch *f, const struct kafka_reader *r, int64_t since_us, struct error *e) {
     char what[400];
-    snprintf(what, sizeof what, "reading %s at offset %lld: no answer for %d s", r->partition->name, (long long)r->next, SILENCE_US / 1000000);
-    return kafka_error(f->config.client, RD_KAFKA_RESP_ERR__TIMED_OUT, r->partition->reason[0] ? r->partition->reason : NULL, what, e);
+    const struct kafka_partition *p = r->partition;
+    int64_t last_us = p->progress_us > since_us ? p->progress_us : since_us;
+    snprintf(what, sizeof what, "reading %s at offset %lld: no answer for %.1f s", p->name, (long long)r->next, (double)(clock_monotonic_us() - last_us) / 1e6);
+    return kafka_error(f->config.client, RD_KAFKA_RESP_ERR__TIMED_OUT, p->reason[0] ? p->reason : NULL, what, e);
+}
+
+// What was to be read is no more, and that was said: the reader gets nothing.
+static bool is_gone(const struct kafka_reader *r) {
+    const struct kafka_partition *p = r->partition;
+    return is_another_topic(p, r->topic_id) || (p->rewound_above >= 0 && !p->rewound_by_id && r->next >= p->rewound_above);
 }
 
 static enum status take_locked(struct kafka_fetch *f, struct kafka_reader *r, int64_t end, struct kafka_take *out, struct error *e) {
@@ -738,7 +776,7 @@ static enum status take_locked(struct kafka_fetch *f, struct kafka_reader *r, in
             *e = f->fatal;
             return f->fatal.status;
         }
-        if (p->rewound_above >= 0 && r->next >= p->rewound_above) return STATUS_OK;  // it was, and is no more: said already
+        if (is_gone(r)) return STATUS_OK;
         if (covers(p, r->next)) {
             if (collect(r, end, out, &next, &complete) != STATUS_OK) return error_no_memory(e);
             if (complete) break;
@@ -746,7 +784,7 @@ static enum status take_locked(struct kafka_fetch *f, struct kafka_reader *r, in
         } else if (lowest_reader(p) == r) {
             seek(p, r->next);
         }
-        if (!wait_for_news(f, r, since_us)) return silent(f, r, e);
+        if (!wait_for_news(f, r, since_us)) return silent(f, r, since_us, e);
     }
     p->touched_us = since_us;
     r->next = out->row_count ? next : end;

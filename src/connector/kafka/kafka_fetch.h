@@ -35,6 +35,7 @@ struct kafka_reader {           // one split being read; lives as long as the re
     struct kafka_partition *partition;
     struct kafka_reader *next_reader;
     int64_t next;               // offset of the next message wanted
+    int64_t topic_id;           // of the topic that is to be read; 0: any of its name
     bool waiting;
 };
 
@@ -80,11 +81,14 @@ struct kafka_partition {
     int64_t touched_us;         // last time somebody wanted what the window has, or is about to have
     int64_t progress_us;        // last time the broker answered
     int64_t out_of_range_at;    // the broker refused this offset; −1: none
+    int64_t topic_id;           // 0: not known
     int64_t rewound_above;      // the partition was made anew: positions from here on mean its beginning; −1: no
     int64_t rewound_to;
+    int64_t rewound_end;        // of the first range from there on that is being read; −1: none yet
+    bool rewound_by_id;         // it may be longer than what was read of the old one: readers are told apart by the topic's id
     struct kafka_reader *readers;
     uint32_t missing_count;     // times in a row that the partition was not in the metadata
-    bool is_deleted;
+    _Atomic bool is_deleted;
     char reason[256];           // of the client, for what has not come
 };
 
@@ -93,6 +97,7 @@ struct kafka_fetch_config {
     struct log *log;
     struct kafka_client *client;   // outlives the fetch
     struct notify *wake;           // may be NULL
+    const _Atomic int *stop;       // non-zero: readers wait no longer; may be NULL
     size_t window_bytes;           // of all partitions together
     bool give_back_when_read;      // a batch query commits nothing
     bool headers;
@@ -127,8 +132,12 @@ enum status kafka_fetch_partition(struct kafka_fetch *f, const char *topic, int3
 void kafka_fetch_prepare(struct kafka_fetch *f, struct kafka_partition *p, int64_t offset);
 // Under the lock: goes on after a refused offset. A higher one than was refused: there is nothing between; a lower one: begins anew there.
 void kafka_fetch_resume(struct kafka_partition *p, int64_t offset);
-// Positions from `above` on mean offsets that are no more: who stands there begins anew at `offset`.
-void kafka_fetch_rewind(struct kafka_fetch *f, struct kafka_partition *p, int64_t above, int64_t offset);
+// Positions from `above` on mean offsets that are no more: who stands there begins anew at `offset`. A topic_id: all positions do, and that is the
+// new topic's. 0: the next one that is told is not compared.
+void kafka_fetch_rewind(struct kafka_fetch *f, struct kafka_partition *p, int64_t above, int64_t offset, int64_t topic_id);
+void kafka_fetch_rewind_locked(struct kafka_partition *p, int64_t above, int64_t offset, int64_t topic_id);  // the same, under the lock; without the seek
+// Takes over a topic's id. False: it has another one than before, which stays until the partition is rewound.
+bool kafka_fetch_identify(struct kafka_fetch *f, struct kafka_partition *p, int64_t topic_id);
 void kafka_fetch_fail(struct kafka_fetch *f, const struct error *e);  // every later call gives this error; the first one stays
 
 struct kafka_offer {
@@ -137,6 +146,7 @@ struct kafka_offer {
     int64_t stop;                  // messages below this only; INT64_MAX: no limit
     int64_t begin, end;            // out: what may be read; begin == end: nothing
     int64_t rows;                  // out
+    int64_t topic_id;              // out
     bool is_done;                  // out: no message below `stop` is left
 };
 // What is in the windows, up to a number of messages and bytes, shared out fairly.
@@ -151,7 +161,9 @@ struct kafka_take {
     struct vector slices;          // struct kafka_slice
     uint32_t row_count;
 };
-void kafka_fetch_begin_read(struct kafka_fetch *f, struct kafka_reader *r, struct kafka_partition *p, int64_t begin);
+// A range is about to be read, whole or in parts. False: its topic is no more; another one has its name.
+bool kafka_fetch_begin_range(struct kafka_fetch *f, struct kafka_partition *p, int64_t begin, int64_t end, int64_t topic_id);
+void kafka_fetch_begin_read(struct kafka_fetch *f, struct kafka_reader *r, struct kafka_partition *p, int64_t begin, int64_t topic_id);
 void kafka_fetch_end_read(struct kafka_fetch *f, struct kafka_reader *r);
 // The reader's next messages below `end`: as many as make a batch, which depends on where the split begins and on the messages alone. Waits for
 // them, but not for a broker that says nothing (STATUS_UNREACHABLE). row_count 0: no more. The slices are the caller's to release.

@@ -11,9 +11,12 @@
 
 enum {
     STALL_US = 15000000,          // no answer for so long: the epoch is given back, and tried again with growing pauses
+    DOWN_STALL_US = 5000000,      // likewise, where no broker is connected
+    STOP_STALL_US = 2000000,      // likewise, once leat is to stop
     OPEN_WAIT_US = 10000000,
     TROUBLE_WAIT_US = 2000000,    // likewise, where a first connection has failed already
-    COMMIT_WAIT_MS = 20000,
+    COMMIT_WAIT_US = 20000000,
+    RECORD_WAIT_MS = 5000,        // of one request for it
     ABORT_WAIT_MS = 3000,
     SLICE_MS = 250,               // how often a long wait looks at what callbacks have found
     FULL_WAIT_MS = 5,
@@ -135,10 +138,10 @@ static void drop_client(struct kafka_producer *p) {
     for (size_t i = 0; i < p->topics.entry_count; i++) {
         if (p->topics.entries[i].key) forget_handle(p->topics.entries[i].value);
     }
-    kafka_client_free(p->client);
+    bool ended = kafka_client_free(p->client);
     p->client = NULL;
-    p->initialized = p->in_transaction = p->broken = false;
-    for (struct kafka_parcel *parcel = p->parcels, *next; parcel; parcel = next) {  // nobody answers for these any more
+    p->initialized = p->in_transaction = p->broken = p->silent = false;
+    for (struct kafka_parcel *parcel = p->parcels, *next; parcel && ended; parcel = next) {  // nobody answers for these any more
         next = parcel->next;
         release_parcel(p, parcel);
     }
@@ -157,6 +160,8 @@ static enum status set_producing(struct kafka_producer *p, rd_kafka_conf_t *conf
     if (p->id[0]) TRY(set(conf, "transactional.id", p->id, e));
     else if (!given(p, "kafka.enable.idempotence") && !given(p, "kafka.acks") && !given(p, "kafka.request.required.acks")) TRY(set(conf, "enable.idempotence", "true", e));
     if (!given(p, "kafka.buffer.memory") && !given(p, "kafka.queue.buffering.max.kbytes")) TRY(set(conf, "queue.buffering.max.kbytes", "32768", e));
+    bool lingers = p->id[0] && !given(p, "kafka.linger.ms") && !given(p, "kafka.queue.buffering.max.ms");
+    if (lingers && !p->single) TRY(set(conf, "linger.ms", "20", e));  // the end of an epoch does not wait for it
     if (p->single) {
         TRY(set(conf, "batch.num.messages", "1", e));
         TRY(set(conf, "linger.ms", "0", e));
@@ -179,6 +184,8 @@ static enum status make_client(struct kafka_producer *p, struct error *e) {
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     TRY(kafka_client_new(conf, KAFKA_PRODUCER, p->who, p->memory, p->log, &p->client, e));
     p->client->owner = p;
+    p->client->trusted = p->worked;
+    p->client->quiet = p->id[0] != 0;  // every wait of an epoch ends with an answer
     p->failure = RD_KAFKA_RESP_ERR_NO_ERROR;
     atomic_store(&p->has_failure, false);
     return STATUS_OK;
@@ -209,6 +216,8 @@ static enum status unreachable(struct kafka_producer *p, const char *what, struc
     return kafka_error(p->client, reason[0] ? RD_KAFKA_RESP_ERR__TRANSPORT : RD_KAFKA_RESP_ERR__TIMED_OUT, reason, what, e);
 }
 
+static bool stopping(const struct kafka_producer *p) { return p->stop && atomic_load(p->stop); }
+
 static bool has_trouble(struct kafka_client *c) {
     pthread_mutex_lock(&c->mutex);
     bool has = c->reason[0] != 0;
@@ -224,7 +233,7 @@ static enum status init_transactions(struct kafka_producer *p, struct error *e) 
         }
         if (!error) break;
         enum status fatal = kafka_client_check(p->client, e);
-        int64_t patience_us = has_trouble(p->client) && !atomic_load(&p->client->was_up) ? TROUBLE_WAIT_US : OPEN_WAIT_US;
+        int64_t patience_us = stopping(p) ? 0 : has_trouble(p->client) && !atomic_load(&p->client->was_up) ? TROUBLE_WAIT_US : OPEN_WAIT_US;
         if (fatal == STATUS_OK && rd_kafka_error_is_retriable(error) && clock_monotonic_us() - began_us < patience_us) {
             rd_kafka_error_destroy(error);
             continue;
@@ -235,7 +244,7 @@ static enum status init_transactions(struct kafka_producer *p, struct error *e) 
         return fatal != STATUS_OK ? fatal : unreachable(p, "taking over the transactions", e);
     }
     kafka_client_up(p->client);
-    p->initialized = true;
+    p->initialized = p->worked = true;
     return STATUS_OK;
 }
 
@@ -254,6 +263,7 @@ enum status kafka_producer_new(const struct sink_request *any, const char *id, c
     p->memory = any->memory;
     p->log = any->log;
     p->options = &any->options;
+    p->stop = any->stop;
     snprintf(p->who, sizeof p->who, "sink `%.140s`", any->table_name);
     snprintf(p->id, sizeof p->id, "%s", id);
     memcpy(p->pipeline, pipeline, sizeof p->pipeline);
@@ -357,6 +367,7 @@ static enum status read_metadata(struct kafka_producer *p, struct kafka_topic *t
         return result == RD_KAFKA_RESP_ERR__TIMED_OUT || result == RD_KAFKA_RESP_ERR__TRANSPORT ? unreachable(p, what, e) : kafka_error(p->client, result, NULL, what, e);
     }
     kafka_client_up(p->client);
+    p->worked = true;
     *code = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     if (!*code) t->partition_count = metadata->topics[0].partition_cnt;
     rd_kafka_metadata_destroy(metadata);
@@ -501,8 +512,10 @@ static enum status check_patience(struct kafka_producer *p, struct patience *w, 
     uint64_t answered = atomic_load(&p->answered);
     int64_t now_us = clock_monotonic_us();
     if (!w->since_us || answered != w->answered) *w = (struct patience){.answered = answered, .since_us = now_us};
-    if (now_us - w->since_us < STALL_US) return STATUS_OK;
-    p->broken = true;
+    int64_t limit_us = p->id[0] && atomic_load(&p->client->down) ? DOWN_STALL_US : STALL_US;
+    if (stopping(p) && limit_us > STOP_STALL_US) limit_us = STOP_STALL_US;
+    if (now_us - w->since_us < limit_us) return STATUS_OK;
+    p->broken = p->silent = true;
     return unreachable(p, what, e);
 }
 
@@ -577,9 +590,21 @@ enum status kafka_producer_flush(struct kafka_producer *p, struct error *e) {
     return check_patience(p, &patience, "waiting for acknowledgements", e);
 }
 
+// A step of a transaction that ran out of time goes on when it is called again, as long as there is hope.
+static bool goes_on(struct kafka_producer *p, rd_kafka_error_t *error, int64_t since_us) {
+    if (!error || rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR__TIMED_OUT || !rd_kafka_error_is_retriable(error)) return false;
+    while (rd_kafka_poll(p->client->rk, 0) > 0) {
+    }
+    int64_t limit_us = stopping(p) ? STOP_STALL_US : atomic_load(&p->client->down) ? DOWN_STALL_US : COMMIT_WAIT_US;
+    p->silent = clock_monotonic_us() - since_us >= limit_us;
+    if (!p->silent) rd_kafka_error_destroy(error);
+    return !p->silent;
+}
+
 // The record as metadata of a committed offset, in the transaction.
 static enum status send_record(struct kafka_producer *p, const struct sink_record *record, struct error *e) {
     char text[KAFKA_RECORD_CHARS];
+    int64_t since_us = clock_monotonic_us();
     kafka_record_print(record, text);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_t *at = rd_kafka_topic_partition_list_add(list, p->record_topic, 0);
@@ -587,7 +612,9 @@ static enum status send_record(struct kafka_producer *p, const struct sink_recor
     at->offset = (int64_t)record->epoch;
     at->metadata = strdup(text);  // librdkafka frees it with the list
     at->metadata_size = at->metadata ? strlen(text) : 0;
-    rd_kafka_error_t *error = at->metadata ? rd_kafka_send_offsets_to_transaction(p->client->rk, list, group, COMMIT_WAIT_MS) : NULL;
+    rd_kafka_error_t *error = NULL;
+    do error = at->metadata ? rd_kafka_send_offsets_to_transaction(p->client->rk, list, group, RECORD_WAIT_MS) : NULL;
+    while (goes_on(p, error, since_us));
     bool no_memory = !at->metadata;
     rd_kafka_consumer_group_metadata_destroy(group);
     rd_kafka_topic_partition_list_destroy(list);
@@ -609,17 +636,27 @@ static void leave_single(struct kafka_producer *p) {
     vector_clear(&p->refused);
 }
 
-enum status kafka_producer_commit(struct kafka_producer *p, const struct sink_record *record, struct error *e) {
-    if (p->id[0]) {
-        if (!p->record_topic[0]) return error_set(e, STATUS_UNSUPPORTED, "LEAT_UNSUPPORTED", "%s: an epoch without a row to a table without the option `topic`", p->who);
-        TRY(failpoint("kafka.commit", e));
-        TRY(send_record(p, record, e));
-        TRY(failpoint("kafka.recorded", e));
-        rd_kafka_error_t *error = rd_kafka_commit_transaction(p->client->rk, COMMIT_WAIT_MS);
-        if (error) return transaction_error(p, error, "committing the transaction", e);
+static enum status commit_transaction(struct kafka_producer *p, const struct sink_record *record, struct error *e) {
+    TRY(failpoint("kafka.commit", e));
+    TRY(send_record(p, record, e));
+    TRY(failpoint("kafka.recorded", e));
+    int64_t since_us = clock_monotonic_us();
+    rd_kafka_error_t *error;
+    do error = rd_kafka_commit_transaction(p->client->rk, SLICE_MS);
+    while (goes_on(p, error, since_us));
+    if (error) return transaction_error(p, error, "committing the transaction", e);
+    p->in_transaction = false;
+    kafka_client_up(p->client);
+    return failpoint("kafka.committed", e);
+}
+
+enum status kafka_producer_commit(struct kafka_producer *p, const struct sink_record *record, bool *recorded, struct error *e) {
+    *recorded = p->id[0] && p->record_topic[0];
+    if (*recorded) TRY(commit_transaction(p, record, e));
+    if (p->id[0] && !*recorded) {  // every row was refused
+        rd_kafka_error_t *error = rd_kafka_abort_transaction(p->client->rk, ABORT_WAIT_MS);
+        if (error) return transaction_error(p, error, "ending an empty transaction", e);
         p->in_transaction = false;
-        kafka_client_up(p->client);
-        TRY(failpoint("kafka.committed", e));
     }
     leave_single(p);
     return STATUS_OK;
@@ -629,7 +666,7 @@ void kafka_producer_abort(struct kafka_producer *p) {
     if (!p->client) return;
     struct error ignored;
     bool usable = kafka_client_check(p->client, &ignored) == STATUS_OK && !atomic_load(&p->client->down);
-    if (p->in_transaction && usable) {  // so that readers need not wait for the transaction's timeout
+    if (p->in_transaction && usable && !p->silent) {  // so that readers need not wait for the transaction's timeout
         rd_kafka_error_t *error = rd_kafka_abort_transaction(p->client->rk, ABORT_WAIT_MS);
         if (error) rd_kafka_error_destroy(error);
     }

@@ -28,6 +28,7 @@ struct kafka_producer {
     struct memory *memory;
     struct log *log;
     const struct option_set *options;  // of the table that opened the store
+    const _Atomic int *stop;      // raised: waits end soon. May be NULL
     char who[160];                // "sink `totals`"
     char id[224];                 // transactional id and group of the record; "": at-least-once
     char record_topic[256];       // its partition 0 carries the record; "": not known yet. Of topic_mutex
@@ -38,6 +39,8 @@ struct kafka_producer {
     bool initialized;             // transactions of earlier producers are settled
     bool in_transaction;
     bool broken;                  // not to be used again
+    bool silent;                  // brokers did not answer: they are not asked to abort
+    bool worked;                  // a client of ours was let in
     bool single;                  // one message a request, to find out which one a broker refuses
     pthread_mutex_t topic_mutex;  // of `topics`; held while brokers are asked
     struct map topics;            // name → struct kafka_topic
@@ -86,5 +89,6 @@ void kafka_parcel_seal(struct kafka_producer *p, struct kafka_parcel *parcel);
 // while the queue is full. Many threads.
 enum status kafka_producer_send(struct kafka_producer *p, struct kafka_parcel *parcel, const struct kafka_message *m, rd_kafka_resp_err_t *refusal, struct error *e) WARN_UNUSED;
 enum status kafka_producer_flush(struct kafka_producer *p, struct error *e) WARN_UNUSED;
-enum status kafka_producer_commit(struct kafka_producer *p, const struct sink_record *record, struct error *e) WARN_UNUSED;  // record NULL: at-least-once
+// *recorded: the record was written. It is not where no topic has been named yet, and so no message was sent.
+enum status kafka_producer_commit(struct kafka_producer *p, const struct sink_record *record, bool *recorded, struct error *e) WARN_UNUSED;
 void kafka_producer_abort(struct kafka_producer *p);

@@ -233,7 +233,12 @@ static enum status store_flush(struct store *store, refuse_row refuse, void *con
     return kafka_producer_flush(producer_of(store), e);
 }
 
-static enum status store_commit(struct store *store, const struct sink_record *record, struct error *e) { return kafka_producer_commit(producer_of(store), record, e); }
+static enum status store_commit(struct store *store, const struct sink_record *record, struct error *e) {
+    bool recorded;
+    TRY(kafka_producer_commit(producer_of(store), record, &recorded, e));
+    store->passed_over = !recorded && !store->forgetful;
+    return STATUS_OK;
+}
 
 static enum status store_abort(struct store *store, struct error *e) {
     (void)e;
@@ -286,7 +291,7 @@ static enum status prepare_table(struct kafka_table *t, bool *is_empty, struct e
     TRY(kafka_producer_topic(p, t->topic, t->topic_bytes, &topic, e));
     if (topic->missing) return no_topic(t, e);
     kafka_producer_keep_record_at(p, t->topic);
-    return t->sink.request.materialized ? kafka_producer_is_empty(p, topic, is_empty, e) : STATUS_OK;  // others add to what is there
+    return t->sink.request.materialized || t->sink.request.replace ? kafka_producer_is_empty(p, topic, is_empty, e) : STATUS_OK;  // others add to what is there
 }
 
 static void sink_close(struct sink *sink) {
@@ -459,12 +464,12 @@ static enum status sink_write(struct sink *sink, uint32_t worker, struct batch *
 const struct sink_class kafka_sink_class = {
     .name = "kafka",
     .options = kafka_sink_options,
-    .capabilities = SINK_APPENDS | SINK_UPSERTS | SINK_DELETES | SINK_TRANSACTIONAL | SINK_ORDERED,
+    .capabilities = SINK_APPENDS | SINK_UPSERTS | SINK_DELETES | SINK_TRANSACTIONAL | SINK_ORDERED | SINK_KEEPS,
     KAFKA_SINK_FUNCTIONS,
 };
 static const struct sink_class at_least_once_class = {
     .name = "kafka",
     .options = kafka_sink_options,
-    .capabilities = SINK_APPENDS | SINK_UPSERTS | SINK_DELETES | SINK_FORGETFUL | SINK_ORDERED,
+    .capabilities = SINK_APPENDS | SINK_UPSERTS | SINK_DELETES | SINK_FORGETFUL | SINK_ORDERED | SINK_KEEPS,
     KAFKA_SINK_FUNCTIONS,
 };

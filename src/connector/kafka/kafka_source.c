@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <strings.h>
 
-enum { SPLIT_MIN = 1024, SPLIT_MAX = 8192, SPLITS_WANTED = 16, RAW_BYTES_MAX = 65536, LOOK_US = 5000000, LOOK_US_MIN = 100000 };
+enum { SPLIT_MIN = 1024, SPLIT_MAX = 8192, SPLITS_WANTED = 16, RAW_BYTES_MAX = 65536, LOOK_US = 5000000, LOOK_US_MIN = 100000,
+       QUEUES_KB = 32 << 10, QUEUE_KB_MAX = 4 << 10, QUEUE_KB_MIN = 64, FETCH_KB_MAX = 1 << 10 };
 static const uint64_t row_limit_bytes = UINT64_C(16) << 20;
 enum { COLUMN_KEY, COLUMN_VALUE, COLUMN_TOPIC, COLUMN_PARTITION, COLUMN_OFFSET, COLUMN_TIMESTAMP, COLUMN_TIMESTAMP_TYPE, COLUMN_HEADERS, COLUMN_COUNT };
 
@@ -39,7 +40,7 @@ const struct option kafka_source_options[] = {
     {"fetchOffset.numRetries", OPTION_INT, "3", false, false, NULL, "the client tries again by itself: accepted, without effect"},
     {"fetchOffset.retryIntervalMs", OPTION_INT, "1000", false, false, NULL, "accepted, without effect"},
     {"kafkaConsumer.pollTimeoutMs", OPTION_INT, "120000", false, false, NULL, "accepted, without effect"},
-    {"leat.windowBytes", OPTION_SIZE, "32MB", false, false, NULL, "memory for messages fetched and not yet processed"},
+    {"leat.windowBytes", OPTION_SIZE, "16MB", false, false, NULL, "memory for messages fetched and not yet processed"},
     {NULL, OPTION_STRING, NULL, false, false, NULL, NULL},
 };
 
@@ -56,7 +57,7 @@ struct kafka_source {
     struct kafka_client *client;
     struct kafka_fetch *fetch;
     struct kafka_watch *watch;
-    _Atomic bool closing;         // the client's owner
+    struct kafka_asking asking;
     const char *description;
     const char *commit_group;
     bool headers;
@@ -137,7 +138,24 @@ static void set_unless_given(rd_kafka_conf_t *conf, rd_kafka_conf_t *plain, cons
     if (strcmp(now, before) == 0) (void)rd_kafka_conf_set(conf, name, value, reason, sizeof reason);
 }
 
-static enum status make_client(struct kafka_source *s, struct error *e) {
+static void set_kilobytes(rd_kafka_conf_t *conf, rd_kafka_conf_t *plain, const char *name, int64_t kilobytes, int64_t unit) {
+    char text[32];
+    snprintf(text, sizeof text, "%lld", (long long)(kilobytes * unit));
+    set_unless_given(conf, plain, name, text);
+}
+
+// The client's queues hold 32 MB together, what is on its way included: many partitions have smaller ones, filled by smaller fetches.
+static void set_queues(rd_kafka_conf_t *conf, rd_kafka_conf_t *plain, uint32_t partition_count, bool has_backoff) {
+    int64_t each = QUEUES_KB / (partition_count ? partition_count : 1);
+    if (each > QUEUE_KB_MAX) each = QUEUE_KB_MAX;
+    if (each < QUEUE_KB_MIN) each = QUEUE_KB_MIN;
+    // without the back-off, a full queue stands still for a second
+    set_kilobytes(conf, plain, "queued.max.messages.kbytes", has_backoff ? each == QUEUE_KB_MAX ? each : (each + 1) / 2 : 16 * each, 1);
+    set_kilobytes(conf, plain, "fetch.message.max.bytes", each / 2 < FETCH_KB_MAX ? each / 2 : FETCH_KB_MAX, 1024);
+}
+
+// partition_count 0: not known yet.
+static enum status make_client(struct kafka_source *s, uint32_t partition_count, struct error *e) {
     const struct source_request *r = &s->source.request;
     char reason[200], who[300];
     rd_kafka_conf_t *conf, *plain;
@@ -146,7 +164,7 @@ static enum status make_client(struct kafka_source *s, struct error *e) {
     bool has_backoff = rd_kafka_conf_set(plain, "fetch.queue.backoff.ms", "1000", reason, sizeof reason) == RD_KAFKA_CONF_OK;
     set_unless_given(conf, plain, "check.crcs", "true");
     set_unless_given(conf, plain, "fetch.queue.backoff.ms", "2");
-    set_unless_given(conf, plain, "queued.max.messages.kbytes", has_backoff ? "4096" : "65536");  // without the back-off, a full queue stands still for a second
+    set_queues(conf, plain, partition_count, has_backoff);
     set_unless_given(conf, plain, "queued.min.messages", "1000000");
     set_unless_given(conf, plain, "fetch.max.bytes", "8388608");
     set_unless_given(conf, plain, "fetch.error.backoff.ms", "100");
@@ -156,9 +174,9 @@ static enum status make_client(struct kafka_source *s, struct error *e) {
     (void)rd_kafka_conf_set(conf, "auto.offset.reset", "error", reason, sizeof reason);
     if (s->commit_group) (void)rd_kafka_conf_set(conf, "group.id", s->commit_group, reason, sizeof reason);
     snprintf(who, sizeof who, "source `%s`", r->table_name);
-    kafka_conf_warn(&r->options, KAFKA_CONSUMER, who, r->log);
+    if (!partition_count) kafka_conf_warn(&r->options, KAFKA_CONSUMER, who, r->log);
     TRY(kafka_client_new(conf, KAFKA_CONSUMER, who, r->memory, r->log, &s->client, e));
-    s->client->owner = &s->closing;
+    s->asking.client = s->client;
     return STATUS_OK;
 }
 
@@ -180,7 +198,7 @@ static enum status add_part(struct kafka_source *s, const char *topic, int32_t n
 static enum status resolve_ends(struct kafka_source *s, struct kafka_offsets *partitions, struct error *e) {
     const struct source_request *r = &s->source.request;
     struct kafka_limit latest = {.kind = KAFKA_LIMIT_LATEST, .option_name = "endingOffsets"};
-    TRY(kafka_resolve(&s->topics, r->streaming ? &latest : &s->topics.end, s->client, r->log, partitions, e));
+    TRY(kafka_resolve(&s->topics, r->streaming ? &latest : &s->topics.end, &s->asking, r->log, partitions, e));
     for (uint32_t i = 0; i < partitions->count; i++) ((struct part *)vector_at(&s->parts, i))->stop = partitions->items[i].offset;
     return STATUS_OK;
 }
@@ -190,40 +208,57 @@ static void on_trouble(void *context) {
     kafka_watch_look(s->watch);
 }
 
-static enum status open_partitions(struct kafka_source *s, struct error *e) {
-    struct kafka_offsets partitions;
-    TRY(kafka_topics_list(&s->topics, s->client, &s->arena, &partitions, NULL, e));
-    for (uint32_t i = 0; i < partitions.count; i++) TRY(add_part(s, partitions.items[i].topic, partitions.items[i].partition, -1, e));
-    if (!partitions.count && s->topics.selection == KAFKA_SUBSCRIBE_PATTERN) {
+static enum status identify(struct kafka_source *s, const struct kafka_offsets *partitions, struct error *e) {
+    int64_t *ids = arena_alloc_array(&s->arena, (size_t)partitions->count + 1, sizeof *ids);
+    if (!ids) return error_no_memory(e);
+    kafka_topic_ids(&s->asking, partitions, ids);
+    for (uint32_t i = 0; i < partitions->count; i++) (void)kafka_fetch_identify(s->fetch, ((struct part *)vector_at(&s->parts, i))->partition, ids[i]);
+    return STATUS_OK;
+}
+
+// A client's queues are given their size when it is made.
+static enum status open_client(struct kafka_source *s, struct kafka_offsets *partitions, struct error *e) {
+    TRY(make_client(s, 0, e));
+    TRY(kafka_topics_list(&s->topics, &s->asking, &s->arena, partitions, NULL, e));
+    if (partitions->count <= QUEUES_KB / QUEUE_KB_MAX) return STATUS_OK;
+    (void)kafka_client_free(s->client);
+    s->client = NULL;
+    return make_client(s, partitions->count, e);
+}
+
+static enum status open_partitions(struct kafka_source *s, struct kafka_offsets *partitions, struct error *e) {
+    for (uint32_t i = 0; i < partitions->count; i++) TRY(add_part(s, partitions->items[i].topic, partitions->items[i].partition, -1, e));
+    TRY(identify(s, partitions, e));
+    if (!partitions->count && s->topics.selection == KAFKA_SUBSCRIBE_PATTERN) {
         log_write(s->source.request.log, LOG_WARN, "source `%s`: no topic matches `%s` yet", s->source.request.table_name, s->topics.text);
     }
-    return s->has_end ? resolve_ends(s, &partitions, e) : STATUS_OK;
+    return s->has_end ? resolve_ends(s, partitions, e) : STATUS_OK;
 }
 
 static enum status open_parts(struct kafka_source *s, struct error *e) {
     const struct source_request *r = &s->source.request;
+    struct kafka_offsets partitions;
     const char *group = option_text(&r->options, "leat.commitGroup"), *age = option_text(&r->options, "kafka.metadata.max.age.ms");
     if (group) TRY(option_resolve(&s->arena, group, &s->commit_group, e));
     TRY(kafka_topics_init(&s->topics, r, &s->arena, e));
     if (!(s->description = describe_selection(&s->topics, &s->arena))) return error_no_memory(e);
-    TRY(make_client(s, e));
+    TRY(open_client(s, &partitions, e));
     int64_t interval_us = age ? strtoll(age, NULL, 10) * 1000 : LOOK_US;
     if (interval_us < LOOK_US_MIN) interval_us = LOOK_US_MIN;
-    struct kafka_watch_config watch = {.memory = r->memory, .log = r->log, .table_name = r->table_name, .client = s->client, .topics = &s->topics,
+    struct kafka_watch_config watch = {.memory = r->memory, .log = r->log, .table_name = r->table_name, .client = s->client, .topics = &s->topics, .stop = r->stop,
                                        .wake = r->wake, .interval_us = s->has_end ? 0 : interval_us};
     TRY(kafka_watch_new(&watch, &s->watch, e));
-    struct kafka_fetch_config fetch = {.memory = r->memory, .log = r->log, .client = s->client, .wake = r->wake, .give_back_when_read = !r->streaming,
+    struct kafka_fetch_config fetch = {.memory = r->memory, .log = r->log, .client = s->client, .wake = r->wake, .stop = r->stop, .give_back_when_read = !r->streaming,
                                        .window_bytes = (size_t)option_number(&r->options, "leat.windowBytes"), .headers = s->headers,
                                        .trouble = on_trouble, .trouble_context = s};
     TRY(kafka_fetch_new(&fetch, &s->fetch, e));
-    TRY(open_partitions(s, e));
+    TRY(open_partitions(s, &partitions, e));
     return kafka_watch_start(s->watch, s->fetch, e);
 }
 
 static void kafka_close(struct source *source) {
     struct kafka_source *s = (struct kafka_source *)source;
     if (!s) return;
-    atomic_store(&s->closing, true);
     kafka_watch_stop(s->watch);  // it looks at the fetch's partitions, and the fetch tells it of trouble
     kafka_fetch_free(s->fetch);
     kafka_watch_free(s->watch);
@@ -240,6 +275,7 @@ static enum status kafka_open(const struct source_request *r, struct source **ou
     s->source = (struct source){.class = &kafka_source_class, .request = *r};
     arena_init(&s->arena, r->memory);
     vector_init(&s->parts, r->memory, sizeof(struct part));
+    s->asking.stop = r->stop;
     s->headers = option_number(&r->options, "includeHeaders") != 0;
     s->has_end = !r->streaming || r->available_now;
     s->max_offsets = option_number(&r->options, "maxOffsetsPerTrigger");
@@ -274,12 +310,14 @@ static enum status kafka_start(struct source *source, struct arena *a, struct po
     enum status status = list_parts(s, a, &partitions);
     *out = (struct positions){.items = arena_alloc_array(a, (size_t)partitions.count + 1, sizeof *out->items)};
     if (status != STATUS_OK || !out->items) return error_no_memory(e);
-    status = kafka_resolve(&s->topics, &s->topics.start, s->client, source->request.log, &partitions, e);
+    status = kafka_resolve(&s->topics, &s->topics.start, &s->asking, source->request.log, &partitions, e);
     if (source->request.streaming && (status == STATUS_INVALID_ARGUMENT || status == STATUS_CONFLICT)) {
         s->start_error = *e;
         return STATUS_OK;
     }
     TRY(status);
+    const char *begins = option_text(&source->request.options, "startingOffsets");
+    out->moves = !begins || strcasecmp(begins, "earliest") != 0;
     for (uint32_t i = 0; i < partitions.count; i++) {
         const struct part *p = vector_at(&s->parts, i);
         int64_t offset = partitions.items[i].offset;
@@ -322,7 +360,7 @@ static enum status check_lost(struct kafka_source *s, struct arena *a, const str
 static enum status ask_earliest(struct kafka_source *s, struct part *part, struct error *e) {
     int64_t low, high;
     const struct kafka_partition *p = part->partition;
-    TRY(kafka_query_bounds(s->client, p->topic, p->partition, &low, &high, e));
+    TRY(kafka_query_bounds(&s->asking, p->topic, p->partition, &low, &high, e));
     if (low > 0) {
         TRY(kafka_data_loss(s->topics.fail_on_data_loss, s->source.request.log, "ADDED_PARTITION_DOES_NOT_START_FROM_OFFSET_ZERO", e,
                             "Added partition %s starts from %lld instead of 0", p->name, (long long)low));
@@ -340,12 +378,12 @@ static enum status check_rewound(struct kafka_source *s, const struct part *part
     bool known = p->rewound_above >= 0;
     pthread_mutex_unlock(&s->fetch->mutex);
     if (known) return STATUS_OK;
-    TRY(kafka_query_bounds(s->client, p->topic, p->partition, &low, &high, e));
+    TRY(kafka_query_bounds(&s->asking, p->topic, p->partition, &low, &high, e));
     if (at->offset <= high) return STATUS_OK;  // of another flow that began later
     TRY(kafka_data_loss(s->topics.fail_on_data_loss, s->source.request.log, "PARTITION_OFFSET_CHANGED", e,
                         "Partition %s was read up to offset %lld and now ends at %lld: the topic was deleted and made anew, or a broker has lost its end", p->name,
                         (long long)at->offset, (long long)high));
-    kafka_fetch_rewind(s->fetch, p, at->offset, low);
+    kafka_fetch_rewind(s->fetch, p, at->offset, low, 0);
     return STATUS_OK;
 }
 
@@ -437,11 +475,35 @@ static enum status kafka_latest(struct source *source, struct arena *a, const st
         const struct kafka_offer *o = &offers[i];
         *exhausted &= o->is_done;
         rows += o->rows;
-        if (o->end > o->begin) out->items[out->count++] = (struct range){.partition = o->partition->id, .name = o->partition->name, .begin = o->begin, .end = o->end};
+        if (o->end > o->begin) out->items[out->count++] = (struct range){.partition = o->partition->id, .name = o->partition->name, .begin = o->begin, .end = o->end, .stamp = o->topic_id};
     }
     *exhausted &= !source->request.streaming || !out->count;
     *backlog_rows = backlog_of(s, offers, count);
     if (out->count && too_few(s, rows, *backlog_rows, wake_at_us)) out->count = 0;
+    return STATUS_OK;
+}
+
+// A range of an open epoch may be of a topic that is no more.
+static enum status begin_range(struct kafka_source *s, struct kafka_partition *p, const struct range *g, struct error *e) {
+    int64_t low, high;
+    if (kafka_fetch_begin_range(s->fetch, p, g->begin, g->end, g->stamp)) {
+        kafka_fetch_prepare(s->fetch, p, g->begin);
+        return STATUS_OK;
+    }
+    pthread_mutex_lock(&s->fetch->mutex);
+    int64_t topic_id = p->topic_id;
+    bool known = p->rewound_by_id && p->rewound_above >= 0;
+    pthread_mutex_unlock(&s->fetch->mutex);
+    if (known) return STATUS_OK;
+    enum status status = kafka_data_loss(s->topics.fail_on_data_loss, s->source.request.log, "PARTITION_OFFSET_CHANGED", e,
+                                         "The open epoch reads %s from offset %lld to %lld, and its topic was deleted and made anew since", p->name,
+                                         (long long)g->begin, (long long)g->end);
+    if (status != STATUS_OK) {
+        error_set_hint(e, "an open epoch is finished as it was begun, with the table's option failOnDataLoss as it was then; to give it up and begin anew: --full-refresh-all");
+        return status;
+    }
+    TRY(kafka_query_bounds(&s->asking, p->topic, p->partition, &low, &high, e));
+    kafka_fetch_rewind(s->fetch, p, 0, low, topic_id);
     return STATUS_OK;
 }
 
@@ -461,7 +523,7 @@ static enum status kafka_splits(struct source *source, struct arena *a, const st
     for (uint32_t i = 0; i < ranges->count; i++) {
         const struct range *g = &ranges->items[i];
         const struct part *p = g->name ? find_part(s, g->name, i) : NULL;
-        if (p && g->begin < g->end) kafka_fetch_prepare(s->fetch, p->partition, g->begin);
+        if (p && g->begin < g->end) TRY(begin_range(s, p->partition, g, e));
         for (int64_t begin = g->begin; begin < g->end; begin += size) {
             struct split *split = &out->items[out->count];
             *split = (struct split){.range = *g, .sequence = out->count++, .whole_begin = g->begin, .whole_end = g->end};
@@ -669,7 +731,7 @@ static enum status kafka_read(struct source *source, const struct split *split, 
     struct kafka_reader reader;
     struct kafka_take take = {0};
     vector_init(&take.slices, memory, sizeof(struct kafka_slice));
-    kafka_fetch_begin_read(s->fetch, &reader, part->partition, split->range.begin);
+    kafka_fetch_begin_read(s->fetch, &reader, part->partition, split->range.begin, split->range.stamp);
     enum status status;
     for (;;) {
         status = kafka_fetch_take(s->fetch, &reader, split->range.end, &take, e);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-enum { ANSWER_US = 10000000, DOWN_US = 1500000, PATIENCE_MS = 400 };
+enum { ANSWER_US = 10000000, DOWN_US = 1500000, PATIENCE_MS = 400, IDS_MS = 2000, IDS_STEP_MS = 100 };
 
 // --- options ---
 
@@ -186,42 +186,53 @@ static bool may_come(rd_kafka_resp_err_t code) {
            code == RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE || code == RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION || code == RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE;
 }
 
+static bool gives_up(const struct kafka_asking *asking) {
+    return atomic_load(&asking->closing) || (asking->stop && atomic_load(asking->stop));
+}
+
 // Is it worth asking again? Not for ever, and not where nobody listens.
-static bool ask_again(struct kafka_client *c, int64_t since_us, rd_kafka_resp_err_t code) {
+static bool ask_again(struct kafka_asking *asking, int64_t since_us, rd_kafka_resp_err_t code) {
     int64_t spent_us = clock_monotonic_us() - since_us;
-    const _Atomic bool *closing = c->owner;
-    if (closing && atomic_load(closing)) return false;
-    return may_come(code) && spent_us < ANSWER_US && !(atomic_load(&c->down) && spent_us > DOWN_US);
+    return !gives_up(asking) && may_come(code) && spent_us < ANSWER_US && !(atomic_load(&asking->client->down) && spent_us > DOWN_US);
 }
 
 // How long one question may wait: longer for brokers that are slow, short for those that are away.
-static int patience_ms(struct kafka_client *c, int *tries) {
+static int patience_ms(struct kafka_asking *asking, int *tries) {
     int ms = PATIENCE_MS << (*tries < 3 ? *tries : 3);
     ++*tries;
-    return atomic_load(&c->down) ? PATIENCE_MS : ms;
+    if (asking->longest_ms && ms > asking->longest_ms) ms = asking->longest_ms;
+    return atomic_load(&asking->client->down) ? PATIENCE_MS : ms;
 }
 
-static enum status fetch_metadata(struct kafka_client *c, const char *topic, const struct rd_kafka_metadata **out, struct error *e) {
-    rd_kafka_topic_t *handle = topic ? rd_kafka_topic_new(c->rk, topic, NULL) : NULL;
+static void note_controller(struct kafka_asking *asking, const struct rd_kafka_metadata *m) {
+    int32_t id = rd_kafka_controllerid(asking->client->rk, 0);
+    bool there = false;
+    for (int i = 0; i < m->broker_cnt; i++) there |= m->brokers[i].id == id;
+    asking->has_controller = there;
+}
+
+static enum status fetch_metadata(struct kafka_asking *asking, const char *topic, const struct rd_kafka_metadata **out, struct error *e) {
+    rd_kafka_topic_t *handle = topic ? rd_kafka_topic_new(asking->client->rk, topic, NULL) : NULL;
     if (topic && !handle) return error_no_memory(e);
     int64_t since_us = clock_monotonic_us();
     int tries = 0;
     rd_kafka_resp_err_t code;
     enum status fatal = STATUS_OK;
     do {
-        code = rd_kafka_metadata(c->rk, !topic, handle, out, patience_ms(c, &tries));
-        fatal = code ? kafka_client_check(c, e) : STATUS_OK;
-    } while (code && fatal == STATUS_OK && ask_again(c, since_us, code));
+        code = rd_kafka_metadata(asking->client->rk, !topic, handle, out, patience_ms(asking, &tries));
+        fatal = code ? kafka_client_check(asking->client, e) : STATUS_OK;
+    } while (code && fatal == STATUS_OK && ask_again(asking, since_us, code));
     if (handle) rd_kafka_topic_destroy(handle);
     TRY(fatal);
     if (!code) {
-        kafka_client_up(c);
+        kafka_client_up(asking->client);
+        note_controller(asking, *out);
         return STATUS_OK;
     }
     char what[320];
     if (topic) snprintf(what, sizeof what, "asking for the partitions of `%s`", topic);
     else snprintf(what, sizeof what, "asking for the list of topics");
-    return kafka_error(c, code, NULL, what, e);
+    return kafka_error(asking->client, code, NULL, what, e);
 }
 
 struct listing {
@@ -260,9 +271,9 @@ static bool matches(const struct kafka_topics *t, const char *topic, pcre2_match
     return pcre2_match(t->pattern, (PCRE2_SPTR)topic, PCRE2_ZERO_TERMINATED, 0, 0, data, limits) >= 0;
 }
 
-static enum status list_matching(struct listing *l, struct kafka_client *c, struct error *e) {
+static enum status list_matching(struct listing *l, struct kafka_asking *asking, struct error *e) {
     const struct rd_kafka_metadata *all;
-    TRY(fetch_metadata(c, NULL, &all, e));
+    TRY(fetch_metadata(asking, NULL, &all, e));
     pcre2_match_data *data = pcre2_match_data_create(1, NULL);
     pcre2_match_context *limits = pcre2_match_context_create(NULL);
     enum status status = data && limits ? STATUS_OK : STATUS_NO_MEMORY;
@@ -276,69 +287,125 @@ static enum status list_matching(struct listing *l, struct kafka_client *c, stru
     return status == STATUS_OK ? STATUS_OK : error_no_memory(e);
 }
 
-static enum status topic_missing(struct kafka_client *c, const char *topic, rd_kafka_resp_err_t code, struct error *e) {
+static enum status topic_missing(struct kafka_asking *asking, const char *topic, rd_kafka_resp_err_t code, struct error *e) {
     char what[320];
     snprintf(what, sizeof what, "reading topic `%s`", topic);
-    enum status status = kafka_error(c, code, NULL, what, e);
+    enum status status = kafka_error(asking->client, code, NULL, what, e);
     if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC) {
-        status = error_set(e, STATUS_NOT_FOUND, "UNKNOWN_TOPIC_OR_PARTITION", "topic `%s` does not exist at %s", topic, c->brokers);
-        error_set_hint(e, "make it (leat kafka topics --create %s --brokers %s), or correct the table's option `subscribe`", topic, c->brokers);
+        status = error_set(e, STATUS_NOT_FOUND, "UNKNOWN_TOPIC_OR_PARTITION", "topic `%s` does not exist at %s", topic, asking->client->brokers);
+        error_set_hint(e, "make it (leat kafka topics --create %s --brokers %s), or correct the table's option `subscribe`", topic, asking->client->brokers);
     }
     return status;
 }
 
-static enum status list_topic(struct listing *l, struct kafka_client *c, const char *topic, struct kafka_offsets *missing, struct listing *missing_listing, struct error *e) {
+static enum status list_topic(struct listing *l, struct kafka_asking *asking, const char *topic, struct kafka_offsets *missing, struct listing *missing_listing, struct error *e) {
     const struct rd_kafka_metadata *one;
     int64_t since_us = clock_monotonic_us();
     for (;;) {
-        TRY(fetch_metadata(c, topic, &one, e));
+        TRY(fetch_metadata(asking, topic, &one, e));
         rd_kafka_resp_err_t code = one->topic_cnt ? one->topics[0].err : RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
         enum status status = code ? STATUS_NOT_FOUND : add_topic(l, &one->topics[0]);
         rd_kafka_metadata_destroy(one);
         if (!code) return status == STATUS_OK ? STATUS_OK : error_no_memory(e);
         bool unknown = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
         if (unknown && missing) return add_partition(missing_listing, missing, topic, 0) == STATUS_OK ? STATUS_OK : error_no_memory(e);
-        if (!ask_again(c, since_us, code)) return topic_missing(c, topic, code, e);
+        if (!ask_again(asking, since_us, code)) return topic_missing(asking, topic, code, e);
         struct timespec pause = {.tv_nsec = 100000000};
         nanosleep(&pause, NULL);
     }
 }
 
-enum status kafka_topics_list(const struct kafka_topics *t, struct kafka_client *c, struct arena *a, struct kafka_offsets *out, struct kafka_offsets *missing, struct error *e) {
+enum status kafka_topics_list(const struct kafka_topics *t, struct kafka_asking *asking, struct arena *a, struct kafka_offsets *out, struct kafka_offsets *missing, struct error *e) {
     struct listing l = {.topics = t, .arena = a, .out = out}, missing_listing = {.topics = t, .arena = a};
     *out = (struct kafka_offsets){0};
     if (missing) *missing = (struct kafka_offsets){0};
-    if (t->selection == KAFKA_SUBSCRIBE_PATTERN) TRY(list_matching(&l, c, e));
-    for (uint32_t i = 0; t->selection == KAFKA_SUBSCRIBE && i < t->name_count; i++) TRY(list_topic(&l, c, t->names[i], missing, &missing_listing, e));
+    if (t->selection == KAFKA_SUBSCRIBE_PATTERN) TRY(list_matching(&l, asking, e));
+    for (uint32_t i = 0; t->selection == KAFKA_SUBSCRIBE && i < t->name_count; i++) TRY(list_topic(&l, asking, t->names[i], missing, &missing_listing, e));
     for (uint32_t i = 0; t->selection == KAFKA_ASSIGN && i < t->assigned.count; i++) {
         if (i && strcmp(t->assigned.items[i - 1].topic, t->assigned.items[i].topic) == 0) continue;
-        TRY(list_topic(&l, c, t->assigned.items[i].topic, missing, &missing_listing, e));
+        TRY(list_topic(&l, asking, t->assigned.items[i].topic, missing, &missing_listing, e));
     }
     if (out->count) qsort(out->items, out->count, sizeof *out->items, compare_offsets);
     for (uint32_t i = 0; t->selection == KAFKA_ASSIGN && !missing && i < t->assigned.count; i++) {
         const struct kafka_offset *wanted = &t->assigned.items[i];
         if (find_offset(out, wanted)) continue;
-        (void)error_set(e, STATUS_NOT_FOUND, "UNKNOWN_TOPIC_OR_PARTITION", "topic `%s` at %s has no partition %d", wanted->topic, c->brokers, wanted->partition);
+        (void)error_set(e, STATUS_NOT_FOUND, "UNKNOWN_TOPIC_OR_PARTITION", "topic `%s` at %s has no partition %d", wanted->topic, asking->client->brokers, wanted->partition);
         error_set_hint(e, "correct the table's option `assign`");
         return STATUS_NOT_FOUND;
     }
     return STATUS_OK;
 }
 
+// --- ids ---
+
+// A topic's random id in 64 bits. Older clients cannot ask for it, and nobody can where the brokers name no controller.
+#if RD_KAFKA_VERSION >= 0x020300ff
+static int64_t id_of(const rd_kafka_TopicDescription_t *t) {
+    const rd_kafka_Uuid_t *id = rd_kafka_TopicDescription_error(t) ? NULL : rd_kafka_TopicDescription_topic_id(t);
+    return id ? rd_kafka_Uuid_most_significant_bits(id) ^ rd_kafka_Uuid_least_significant_bits(id) : 0;
+}
+
+static void take_ids(rd_kafka_event_t *event, const struct kafka_offsets *partitions, int64_t *ids) {
+    size_t count = 0;
+    const rd_kafka_DescribeTopics_result_t *result = rd_kafka_event_error(event) ? NULL : rd_kafka_event_DescribeTopics_result(event);
+    const rd_kafka_TopicDescription_t **topics = result ? rd_kafka_DescribeTopics_result_topics(result, &count) : NULL;
+    uint32_t i = 0;
+    for (size_t t = 0; t < count; t++) {  // both are in order
+        const char *name = rd_kafka_TopicDescription_name(topics[t]);
+        while (i < partitions->count && strcmp(partitions->items[i].topic, name) < 0) i++;
+        for (; i < partitions->count && strcmp(partitions->items[i].topic, name) == 0; i++) ids[i] = id_of(topics[t]);
+    }
+}
+
+static void ask_ids(struct kafka_asking *asking, const char **names, size_t count, const struct kafka_offsets *partitions, int64_t *ids) {
+    char reason[128];
+    rd_kafka_TopicCollection_t *topics = rd_kafka_TopicCollection_of_topic_names(names, count);
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(asking->client->rk, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(asking->client->rk);
+    (void)rd_kafka_AdminOptions_set_request_timeout(options, IDS_MS, reason, sizeof reason);
+    rd_kafka_DescribeTopics(asking->client->rk, topics, options, queue);
+    rd_kafka_event_t *event = NULL;
+    for (int waited_ms = 0; !event && waited_ms <= IDS_MS && !gives_up(asking); waited_ms += IDS_STEP_MS) event = rd_kafka_queue_poll(queue, IDS_STEP_MS);
+    if (event) {
+        take_ids(event, partitions, ids);
+        rd_kafka_event_destroy(event);
+    }
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_TopicCollection_destroy(topics);
+}
+#else
+static void ask_ids(struct kafka_asking *asking, const char **names, size_t count, const struct kafka_offsets *partitions, int64_t *ids) {
+    (void)asking, (void)names, (void)count, (void)partitions, (void)ids;
+}
+#endif
+
+void kafka_topic_ids(struct kafka_asking *asking, const struct kafka_offsets *partitions, int64_t *ids) {
+    size_t count = 0, bytes = ((size_t)partitions->count + 1) * sizeof(char *);
+    memset(ids, 0, partitions->count * sizeof *ids);
+    const char **names = partitions->count && asking->has_controller ? memory_alloc(asking->client->memory, bytes) : NULL;
+    if (!names) return;
+    for (uint32_t i = 0; i < partitions->count; i++) {
+        if (!i || strcmp(partitions->items[i].topic, partitions->items[i - 1].topic) != 0) names[count++] = partitions->items[i].topic;
+    }
+    ask_ids(asking, names, count, partitions, ids);
+    memory_free(asking->client->memory, names, bytes);
+}
+
 // --- offsets ---
 
-enum status kafka_query_bounds(struct kafka_client *c, const char *topic, int32_t partition, int64_t *low, int64_t *high, struct error *e) {
+enum status kafka_query_bounds(struct kafka_asking *asking, const char *topic, int32_t partition, int64_t *low, int64_t *high, struct error *e) {
     int64_t since_us = clock_monotonic_us();
     int tries = 0;
     rd_kafka_resp_err_t code;
     do {
-        code = rd_kafka_query_watermark_offsets(c->rk, topic, partition, low, high, patience_ms(c, &tries));
-        if (code) TRY(kafka_client_check(c, e));
-    } while (code && ask_again(c, since_us, code));
+        code = rd_kafka_query_watermark_offsets(asking->client->rk, topic, partition, low, high, patience_ms(asking, &tries));
+        if (code) TRY(kafka_client_check(asking->client, e));
+    } while (code && ask_again(asking, since_us, code));
     if (!code) return STATUS_OK;
     char what[400];
     snprintf(what, sizeof what, "asking for the first and last offset of %s-%d", topic, partition);
-    return kafka_error(c, code, NULL, what, e);
+    return kafka_error(asking->client, code, NULL, what, e);
 }
 
 enum status kafka_data_loss(bool fail, struct log *log, const char *subclass, struct error *e, const char *format, ...) {
@@ -357,7 +424,7 @@ enum status kafka_data_loss(bool fail, struct log *log, const char *subclass, st
     return STATUS_CONFLICT;
 }
 
-static enum status ask_times(struct kafka_client *c, rd_kafka_topic_partition_list_t *list, struct error *e) {
+static enum status ask_times(struct kafka_asking *asking, rd_kafka_topic_partition_list_t *list, struct error *e) {
     int64_t since_us = clock_monotonic_us();
     int tries = 0;
     rd_kafka_resp_err_t code;
@@ -365,14 +432,14 @@ static enum status ask_times(struct kafka_client *c, rd_kafka_topic_partition_li
     do {
         if (asked) rd_kafka_topic_partition_list_destroy(asked);
         asked = rd_kafka_topic_partition_list_copy(list);
-        code = rd_kafka_offsets_for_times(c->rk, asked, patience_ms(c, &tries));
-    } while (code && ask_again(c, since_us, code));
+        code = rd_kafka_offsets_for_times(asking->client->rk, asked, patience_ms(asking, &tries));
+    } while (code && ask_again(asking, since_us, code));
     for (int i = 0; i < list->cnt && !code; i++) {
         list->elems[i].offset = asked->elems[i].offset;
         code = asked->elems[i].err;
     }
     rd_kafka_topic_partition_list_destroy(asked);
-    return code ? kafka_error(c, code, NULL, "asking for offsets by time", e) : STATUS_OK;
+    return code ? kafka_error(asking->client, code, NULL, "asking for offsets by time", e) : STATUS_OK;
 }
 
 static int64_t time_of(const struct kafka_limit *limit, const struct kafka_offset *o) {
@@ -380,12 +447,12 @@ static int64_t time_of(const struct kafka_limit *limit, const struct kafka_offse
     return limit->kind == KAFKA_LIMIT_TIME ? limit->time_ms : listed ? listed->offset : 0;
 }
 
-static enum status resolve_times(const struct kafka_topics *t, const struct kafka_limit *limit, struct kafka_client *c, struct kafka_offsets *partitions, struct error *e) {
+static enum status resolve_times(const struct kafka_topics *t, const struct kafka_limit *limit, struct kafka_asking *asking, struct kafka_offsets *partitions, struct error *e) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)partitions->count);
     for (uint32_t i = 0; i < partitions->count; i++) {
         rd_kafka_topic_partition_list_add(list, partitions->items[i].topic, partitions->items[i].partition)->offset = time_of(limit, &partitions->items[i]);
     }
-    enum status status = ask_times(c, list, e);
+    enum status status = ask_times(asking, list, e);
     for (uint32_t i = 0; i < partitions->count && status == STATUS_OK; i++) {
         struct kafka_offset *o = &partitions->items[i];
         int64_t low, high;
@@ -397,7 +464,7 @@ static enum status resolve_times(const struct kafka_topics *t, const struct kafk
             error_set_hint(e, "no message is that young; to begin with what comes, set startingOffsetsByTimestampStrategy to 'latest'");
             status = STATUS_INVALID_ARGUMENT;
         } else {
-            status = kafka_query_bounds(c, o->topic, o->partition, &low, &high, e);
+            status = kafka_query_bounds(asking, o->topic, o->partition, &low, &high, e);
             o->offset = high;
         }
     }
@@ -432,15 +499,15 @@ static enum status check_listed(const struct kafka_limit *limit, const struct ka
     return STATUS_OK;
 }
 
-enum status kafka_resolve(const struct kafka_topics *t, const struct kafka_limit *limit, struct kafka_client *c, struct log *log, struct kafka_offsets *partitions,
+enum status kafka_resolve(const struct kafka_topics *t, const struct kafka_limit *limit, struct kafka_asking *asking, struct log *log, struct kafka_offsets *partitions,
                           struct error *e) {
     bool listed = limit->kind == KAFKA_LIMIT_OFFSETS || limit->kind == KAFKA_LIMIT_TIMES;
     if (listed) TRY(check_listed(limit, partitions, e));
-    if (limit->kind == KAFKA_LIMIT_TIME || limit->kind == KAFKA_LIMIT_TIMES) return resolve_times(t, limit, c, partitions, e);
+    if (limit->kind == KAFKA_LIMIT_TIME || limit->kind == KAFKA_LIMIT_TIMES) return resolve_times(t, limit, asking, partitions, e);
     for (uint32_t i = 0; i < partitions->count; i++) {
         struct kafka_offset *o = &partitions->items[i];
         int64_t low, high, wanted = listed ? find_offset(&limit->offsets, o)->offset : limit->kind == KAFKA_LIMIT_EARLIEST ? KAFKA_EARLIEST : KAFKA_LATEST;
-        TRY(kafka_query_bounds(c, o->topic, o->partition, &low, &high, e));
+        TRY(kafka_query_bounds(asking, o->topic, o->partition, &low, &high, e));
         o->offset = wanted == KAFKA_EARLIEST ? low : wanted == KAFKA_LATEST ? high : wanted;
         TRY(check_bounds(t, limit == &t->start, log, o, low, high, e));
     }

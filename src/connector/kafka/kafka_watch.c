@@ -4,10 +4,11 @@
 #include "base/clock.h"
 #include <stdio.h>
 
-enum { MISSING_LOOKS = 3, TROUBLE_PAUSE_US = 500000, BREATH_US = 100000 };
+enum { MISSING_LOOKS = 3, TROUBLE_PAUSE_US = 500000, QUESTION_MS = 800, QUESTION_MS_MAX = 3200, BREATH_US = 100000 };
 
 struct kafka_watch {
     struct kafka_watch_config config;
+    struct kafka_asking asking;
     struct kafka_fetch *fetch;
     pthread_t thread;
     pthread_mutex_t mutex;
@@ -23,6 +24,7 @@ enum status kafka_watch_new(const struct kafka_watch_config *c, struct kafka_wat
     struct kafka_watch *w = memory_alloc_zeroed(c->memory, sizeof *w);
     if (!w) return error_no_memory(e);
     w->config = *c;
+    w->asking = (struct kafka_asking){.client = c->client, .stop = c->stop, .longest_ms = QUESTION_MS};
     arena_init(&w->arena, c->memory);
     vector_init(&w->found, c->memory, sizeof(struct kafka_offset));
     pthread_mutex_init(&w->mutex, NULL);
@@ -83,8 +85,7 @@ static void go_on_at(struct kafka_watch *w, const struct refusal *r, int64_t off
     pthread_mutex_lock(&f->mutex);
     if (p->out_of_range_at == r->offset) {
         p->out_of_range_at = -1;
-        if (offset < r->offset) p->rewound_above = r->offset;
-        if (offset < r->offset) p->rewound_to = offset;
+        if (offset < r->offset) kafka_fetch_rewind_locked(p, r->offset, offset, 0);
         kafka_fetch_resume(p, offset);
     }
     pthread_mutex_unlock(&f->mutex);
@@ -94,7 +95,7 @@ static enum status settle_refusal(struct kafka_watch *w, const struct refusal *r
     const struct kafka_partition *p = r->partition;
     bool fail = w->config.topics->fail_on_data_loss;
     int64_t low, high;
-    TRY(kafka_query_bounds(w->config.client, p->topic, p->partition, &low, &high, e));
+    TRY(kafka_query_bounds(&w->asking, p->topic, p->partition, &low, &high, e));
     if (r->offset < low) {
         TRY(kafka_data_loss(fail, w->config.log, "START_OFFSET_RESET", e, "Starting offset for %s was %lld but the earliest that is left is %lld: %lld messages or fewer are gone",
                             p->name, (long long)r->offset, (long long)low, (long long)(low - r->offset)));
@@ -168,15 +169,29 @@ static enum status note_found(struct kafka_watch *w, const struct kafka_offset *
     return status == STATUS_OK ? STATUS_OK : error_no_memory(e);
 }
 
+// A topic of the same name with another id: all that was read of it was another one's, whatever offsets it has by now.
+static enum status compare_id(struct kafka_watch *w, const struct kafka_offset *o, int64_t id, struct error *e) {
+    struct kafka_partition *p;
+    int64_t low, high;
+    TRY(kafka_fetch_partition(w->fetch, o->topic, o->partition, &p, e));
+    if (kafka_fetch_identify(w->fetch, p, id)) return STATUS_OK;
+    TRY(kafka_query_bounds(&w->asking, p->topic, p->partition, &low, &high, e));
+    TRY(kafka_data_loss(w->config.topics->fail_on_data_loss, w->config.log, "PARTITION_OFFSET_CHANGED", e,
+                        "Partition %s is another one than was read: its topic was deleted and made anew; it has offsets %lld to %lld now", p->name, (long long)low,
+                        (long long)high));
+    kafka_fetch_rewind(w->fetch, p, 0, low, id);
+    return STATUS_OK;
+}
+
 static enum status look_in(struct kafka_watch *w, struct arena *a, struct error *e) {
     struct kafka_offsets there, missing;
-    TRY(kafka_topics_list(w->config.topics, w->config.client, a, &there, &missing, e));
+    TRY(kafka_topics_list(w->config.topics, &w->asking, a, &there, &missing, e));
     bool *known = arena_alloc_array(a, (size_t)there.count + 1, sizeof *known);
-    if (!known) return error_no_memory(e);
+    int64_t *ids = arena_alloc_array(a, (size_t)there.count + 1, sizeof *ids);
+    if (!known || !ids) return error_no_memory(e);
+    kafka_topic_ids(&w->asking, &there, ids);
     TRY(compare(w, &there, known, e));
-    for (uint32_t i = 0; i < there.count; i++) {
-        if (!known[i]) TRY(note_found(w, &there.items[i], e));
-    }
+    for (uint32_t i = 0; i < there.count; i++) TRY(known[i] ? compare_id(w, &there.items[i], ids[i], e) : note_found(w, &there.items[i], e));
     return STATUS_OK;
 }
 
@@ -186,6 +201,8 @@ static void look(struct kafka_watch *w) {
     arena_init(&a, w->config.memory);
     enum status status = look_in(w, &a, &e);
     arena_release(&a);
+    bool slow = status == STATUS_UNREACHABLE && w->config.topics->selection == KAFKA_SUBSCRIBE_PATTERN;  // the list of all topics may be long
+    w->asking.longest_ms = slow && w->asking.longest_ms < QUESTION_MS_MAX ? w->asking.longest_ms * 2 : slow ? QUESTION_MS_MAX : QUESTION_MS;
     if (status != STATUS_OK && status != STATUS_UNREACHABLE) kafka_fetch_fail(w->fetch, &e);
 }
 
@@ -231,6 +248,7 @@ enum status kafka_watch_start(struct kafka_watch *w, struct kafka_fetch *f, stru
 
 void kafka_watch_stop(struct kafka_watch *w) {
     if (!w || !w->has_thread) return;
+    atomic_store(&w->asking.closing, true);
     pthread_mutex_lock(&w->mutex);
     w->closing = true;
     pthread_cond_signal(&w->changed);

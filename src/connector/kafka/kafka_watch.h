@@ -11,6 +11,7 @@ struct kafka_watch_config {
     const char *table_name;
     struct kafka_client *client;
     const struct kafka_topics *topics;
+    const _Atomic int *stop;      // as in struct kafka_asking
     struct notify *wake;          // raised for partitions that have come; may be NULL
     int64_t interval_us;          // between two looks; 0: only when there is trouble
 };
