@@ -38,3 +38,5 @@ enum status analyze_insert(const struct analysis *a, struct pipeline *scope, con
                            struct plan_node **root) WARN_UNUSED;
 // Is there a setting of this name (leat.*, or one of Spark's that leat honours)? *nearest: the one that may have been meant, or NULL.
 bool setting_is_known(const char *key, const char **nearest);
+// Is an option part of what a flow is (its hash)? Rates, limits, addresses, passwords and where a new flow begins are not.
+bool pipeline_option_counts(const char *key);

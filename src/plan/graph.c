@@ -255,7 +255,7 @@ static uint64_t mix(uint64_t h, uint64_t value) { return random_mix(h * 31 + val
 static uint64_t mix_text(uint64_t h, const char *text) { return text ? checksum64(text, strlen(text), h) : mix(h, 0); }
 
 // Rates, how far a made-up source goes, and how a server is reached are not what a query is.
-static bool option_counts(const char *key) {
+bool pipeline_option_counts(const char *key) {
     static const char *const not_counted[] = {
         "rowsPerSecond", "numRows", "maxFilesPerTrigger", "maxOffsetsPerTrigger", "minOffsetsPerTrigger", "rampUpTime",
         // where a new flow begins, and how it is read
@@ -275,7 +275,7 @@ static uint64_t hash_table(uint64_t h, const struct dataset *d) {
     h = mix_text(h, d->connector ? d->connector->name : NULL);
     for (uint32_t i = 0; i < d->options.count; i++) {
         const struct option_value *v = &d->options.values[i];
-        if (!v->is_set || !option_counts(v->key ? v->key : v->option->name)) continue;
+        if (!v->is_set || !pipeline_option_counts(v->key ? v->key : v->option->name)) continue;
         h = mix_text(mix_text(h, v->option->name), v->text);
     }
     return d->schema ? mix(h, type_hash(d->schema)) : h;

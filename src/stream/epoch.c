@@ -398,6 +398,8 @@ static enum status commit_ledger_late(struct stream *s, struct error *e) {
     return STATUS_OK;
 }
 
+enum status epoch_tell_durable(struct stream *s, struct error *e) { return tell_sources(s, true, e); }
+
 enum status epoch_settle(struct stream *s, bool now, int64_t *wake_at_us, struct error *e) {
     int64_t at_us = clock_monotonic_us();
     bool unsynced = s->journal.pending.size_bytes > 0;

@@ -125,6 +125,49 @@ static struct source_request source_request_of(struct runtime *r, uint32_t index
                                    .available_now = c->available_now, .source_index = index, .wake = c->wake, .stop = c->stop, .host = c->host};
 }
 
+enum status runtime_copy_source_options(const struct runtime *r, struct arena *a, struct source_options_list *out, struct error *e) {
+    out->items = arena_alloc_array(a, r->source_count + 1, sizeof *out->items);
+    out->count = 0;
+    if (!out->items) return error_no_memory(e);
+    for (uint32_t i = 0; i < r->source_count; i++) {
+        const struct dataset *table = r->sources[i].table;
+        struct source_options *to = &out->items[out->count++];
+        to->table = arena_strdup(a, table->name);
+        to->options.values = arena_alloc_array(a, table->options.count + 1, sizeof *to->options.values);
+        if (!to->table || !to->options.values) return error_no_memory(e);
+        for (uint32_t k = 0; k < table->options.count; k++) {
+            struct option_value v = table->options.values[k];
+            if (v.key && !(v.key = arena_strdup(a, v.key))) return error_no_memory(e);
+            if (v.text && !(v.text = arena_strdup(a, v.text))) return error_no_memory(e);
+            to->options.values[to->options.count++] = v;
+        }
+    }
+    return STATUS_OK;
+}
+
+static void add_options(struct option_set *to, const struct option_set *from, bool counting) {
+    for (uint32_t i = 0; i < from->count; i++) {
+        const struct option_value *v = &from->values[i];
+        if (pipeline_option_counts(v->key ? v->key : v->option->name) == counting) to->values[to->count++] = *v;
+    }
+}
+
+enum status runtime_take_source_options(struct runtime *r, const struct source_options_list *from, struct error *e) {
+    for (uint32_t i = 0; i < r->source_count; i++) {
+        struct dataset *table = r->sources[i].table;
+        for (uint32_t k = 0; k < from->count; k++) {
+            const struct source_options *other = &from->items[k];
+            if (strcmp(other->table, table->name) != 0) continue;
+            struct option_set both = {.values = arena_alloc_array(&r->arena, table->options.count + other->options.count + 1, sizeof *both.values)};
+            if (!both.values) return error_no_memory(e);
+            add_options(&both, &table->options, true);
+            add_options(&both, &other->options, false);
+            table->options = both;
+        }
+    }
+    return STATUS_OK;
+}
+
 enum status runtime_open_sources(struct runtime *r, struct error *e) {
     for (uint32_t i = 0; i < r->source_count; i++) {
         struct stream_source *source = &r->sources[i];

@@ -114,8 +114,23 @@ void runtime_free(struct runtime *r);
 
 // epoch.c: the log as of now is durable when it returns; any thread.
 enum status stream_make_durable(struct stream *s, struct error *e) WARN_UNUSED;
+// Tells sources up to where nobody asks again, as the log says it on disk.
+enum status epoch_tell_durable(struct stream *s, struct error *e) WARN_UNUSED;
 // What epochs to forgetful stores left for later: the ledger, the log's records. All of it when `now`, else what has waited long enough.
 enum status epoch_settle(struct stream *s, bool now, int64_t *wake_at_us, struct error *e) WARN_UNUSED;
+
+// How the sources of a text are read (brokers, passwords, failOnDataLoss …), apart from what a flow's hash holds: copied into the arena, and put
+// into another text's runtime before its sources are opened, by the table's name.
+struct source_options {
+    const char *table;
+    struct option_set options;
+};
+struct source_options_list {
+    struct source_options *items;
+    uint32_t count;
+};
+enum status runtime_copy_source_options(const struct runtime *r, struct arena *a, struct source_options_list *out, struct error *e) WARN_UNUSED;
+enum status runtime_take_source_options(struct runtime *r, const struct source_options_list *from, struct error *e) WARN_UNUSED;
 
 // output.c
 enum status output_write(void *context, uint32_t worker, struct batch *b, struct error *e);

@@ -124,7 +124,7 @@ static enum status renew_runtime(struct stream *s, const char *text, struct diag
     return runtime_new(s, text, d, &s->runtime, e);
 }
 
-static enum status run_old_text(struct stream *s, const char *text, struct diagnostics *d, struct error *e) {
+static enum status run_old_text(struct stream *s, const char *text, const struct source_options_list *options, struct diagnostics *d, struct error *e) {
     bool stop_on_error = s->runtime->stop_on_error;
     enum status status = renew_runtime(s, text, d, e);
     if (status == STATUS_INVALID_QUERY) {
@@ -135,6 +135,7 @@ static enum status run_old_text(struct stream *s, const char *text, struct diagn
     }
     TRY(status);
     s->runtime->stop_on_error = stop_on_error;  // the new text's, or a row that stopped the pipeline would stop it for ever
+    TRY(runtime_take_source_options(s->runtime, options, e));
     TRY(runtime_open_sources(s->runtime, e));
     TRY(runtime_open_stores(s->runtime, e));
     TRY(stream_state_full(s, runtime_open_execution(s->runtime, e), atomic_load(&s->state_memory.peak_bytes), e));
@@ -152,11 +153,13 @@ static enum status finish_with_old_text(struct stream *s, struct error *e) {
     arena_init(&a, s->config.memory);
     diagnostics_init(&ignored, s->config.memory, &text);
     char *old_text = arena_strdup(&a, s->durable.text);
-    enum status status = old_text ? run_old_text(s, old_text, &ignored, e) : error_no_memory(e);
+    struct source_options_list options;
+    enum status status = old_text ? runtime_copy_source_options(s->runtime, &a, &options, e) : error_no_memory(e);
+    if (status == STATUS_OK) status = run_old_text(s, old_text, &options, &ignored, e);
     int64_t first_us = clock_monotonic_us();
     for (uint32_t failures = 0; status == STATUS_UNREACHABLE && !stopping(s) && !gave_up(s, first_us, e); failures++) {
         pause_after_failure(s, failures, e);
-        status = run_old_text(s, old_text, &ignored, e);
+        status = run_old_text(s, old_text, &options, &ignored, e);
         if (status == STATUS_OK) go_on(s);
     }
     if (status == STATUS_OK) status = renew_runtime(s, s->config.text, &ignored, e);
@@ -289,8 +292,8 @@ static enum status open_outside_patiently(struct stream *s, struct error *e) {
     for (uint32_t failures = 0;; failures++) {
         enum status status = open_outside(s, e);
         if (status == STATUS_OK && failures) go_on(s);
-        if (status != STATUS_UNREACHABLE || stopping(s)) return status;
-        if (gave_up(s, first_us, e)) return status;
+        if (status == STATUS_UNREACHABLE && stopping(s)) return error_set(e, STATUS_INTERRUPTED, NULL, "stopped before everything could be reached");
+        if (status != STATUS_UNREACHABLE || gave_up(s, first_us, e)) return status;
         pause_after_failure(s, failures, e);
         struct diagnostics again;  // what it warned of was said
         diagnostics_init(&again, s->config.memory, NULL);
@@ -324,7 +327,7 @@ static enum status open_stream(struct stream *s, struct diagnostics *d, struct e
     log_write(s->config.log, LOG_DEBUG, "a row that is deleted is gone from log and snapshots after %d hours at most, while the pipeline runs",
               2 * SNAPSHOT_HOURS);
     prune_dead_rows(s);
-    return STATUS_OK;
+    return epoch_tell_durable(s, e);
 }
 
 enum status stream_open(const struct stream_config *c, struct diagnostics *d, struct stream **out, struct error *e) {
@@ -403,6 +406,12 @@ enum status stream_run(struct stream *s, struct error *e) {
         }
         enum status status = stream_step(s, &outcome, &wake_at_us, e);
         if (status != STATUS_OK) {
+            if (status == STATUS_UNREACHABLE && stopping(s)) {
+                if (s->durable.has_intent) {
+                    log_write(s->config.log, LOG_INFO, "epoch %llu stays open: the next run finishes it", (unsigned long long)s->durable.last_epoch);
+                }
+                break;
+            }
             if (!failures) first_failure_us = clock_monotonic_us();
             TRY(after_failure(s, status, &failures, first_failure_us, e));
             continue;

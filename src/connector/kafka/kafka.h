@@ -56,7 +56,7 @@ bool kafka_client_free(struct kafka_client *c);
 // To be called when a broker has answered (a message, an acknowledgement, metadata): says that it is back, if it was away. Cheap.
 void kafka_client_up(struct kafka_client *c);
 // What ends the client's use (a wrong password, fencing), as its callbacks have found it; STATUS_OK: nothing. Callbacks run in whoever polls
-// the client's main queue (rd_kafka_poll, rd_kafka_consumer_poll).
+// the client's main queue (rd_kafka_poll, rd_kafka_consumer_poll), and in this. Not to be called in a callback.
 enum status kafka_client_check(struct kafka_client *c, struct error *e) WARN_UNUSED;
 
 // An answer of the client as an error: status (UNREACHABLE, INVALID_ARGUMENT, CONFLICT for fencing, IO …), broker and reason in the message,
