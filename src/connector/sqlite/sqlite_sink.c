@@ -342,10 +342,11 @@ static enum status store_begin(struct store *store, uint64_t epoch, struct error
     return status;
 }
 
-static bool bind_row(sqlite3_stmt *statement, const struct batch *b, uint32_t row, struct buffer *scratch) {
+static bool bind_row(const struct sqlite_table *t, sqlite3_stmt *statement, const struct batch *b, uint32_t row, struct buffer *scratch) {
     int parameters = sqlite3_bind_parameter_count(statement);
+    bool has_all = statement == t->insert;
     for (int i = 0; i < parameters; i++) {
-        if (!sqlite3_bind_parameter_name(statement, i + 1)) continue;  // not among this statement's
+        if (!has_all && !sqlite3_bind_parameter_name(statement, i + 1)) continue;  // not among this statement's
         if (!sqlite_bind_value(statement, i + 1, &b->columns[i], row, scratch)) return false;
     }
     return true;
@@ -357,7 +358,7 @@ static enum status run_row(struct sqlite_table *t, sqlite3_stmt *statement, cons
     struct sqlite_store *s = t->owner;
     buffer_clear(&s->scratch);
     TRY(sqlite_store_check(s, e));
-    if (!bind_row(statement, b, row, &s->scratch)) {
+    if (!bind_row(t, statement, b, row, &s->scratch)) {
         sqlite3_reset(statement);
         if (sqlite3_errcode(s->db) == SQLITE_TOOBIG) {
             *refused = true;
