@@ -214,7 +214,7 @@ static enum status connect_consumer(struct consume *s, struct error *e) {
     kafka_default(s->k, conf, "enable.partition.eof", "true");
     kafka_default(s->k, conf, "auto.offset.reset", "error");
     TRY(kafka_connect(s->k, conf, KAFKA_CONSUMER, s, &s->client, e));
-    rd_kafka_poll_set_consumer(s->client->rk);
+    s->client->polled_as_consumer = rd_kafka_poll_set_consumer(s->client->rk) == RD_KAFKA_RESP_ERR_NO_ERROR;
     TRY(kafka_metadata(s->k, s->client, &metadata, e));
     enum status status = kafka_find_topic(s->k, s->client, metadata, s->topic, &topic, e);
     if (status == STATUS_OK) status = choose_partitions(s, topic, e);

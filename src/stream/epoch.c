@@ -369,6 +369,7 @@ static enum status tell_sources(struct stream *s, bool durable, struct error *e)
 static void finish_epoch(struct stream *s) {
     struct runtime *r = s->runtime;
     execution_commit(r->execution);
+    s->durable_untold = true;
     if (!s->ledger_waits) ledger_advance(r);
     for (uint32_t k = 0; k < r->target_count; k++) {
         if (empties(r, &r->targets[k])) r->targets[k].empty_pending = r->targets[k].emptied = false;
@@ -398,7 +399,10 @@ static enum status commit_ledger_late(struct stream *s, struct error *e) {
     return STATUS_OK;
 }
 
-enum status epoch_tell_durable(struct stream *s, struct error *e) { return tell_sources(s, true, e); }
+enum status epoch_tell_durable(struct stream *s, struct error *e) {
+    s->durable_untold = false;
+    return tell_sources(s, true, e);
+}
 
 enum status epoch_settle(struct stream *s, bool now, int64_t *wake_at_us, struct error *e) {
     int64_t at_us = clock_monotonic_us();
@@ -407,8 +411,9 @@ enum status epoch_settle(struct stream *s, bool now, int64_t *wake_at_us, struct
     if (unsynced && (now || !s->relaxed || at_us - s->synced_at_us >= GROUP_US)) {
         s->synced_at_us = at_us;
         TRY(stream_make_durable(s, e));
-        return tell_sources(s, true, e);
+        unsynced = false;
     }
+    if (!unsynced && s->durable_untold) TRY(epoch_tell_durable(s, e));
     if (s->ledger_waits && s->ledger_at_us + GROUP_US < *wake_at_us) *wake_at_us = s->ledger_at_us + GROUP_US;
     if (unsynced && s->synced_at_us + GROUP_US < *wake_at_us) *wake_at_us = s->synced_at_us + GROUP_US;
     return STATUS_OK;
@@ -558,7 +563,7 @@ enum status epoch_run(struct stream *s, const struct intent *i, struct error *e)
         status = synced;
         *e = sync_error;
     }
-    if (status == STATUS_OK && !s->journal.pending.size_bytes) status = tell_sources(s, true, e);  // the commits before this epoch are on disk
+    if (status == STATUS_OK && !s->journal.pending.size_bytes) status = epoch_tell_durable(s, e);  // the commits before this epoch are on disk
     times.run_us = clock_monotonic_us() - started_us;
     if (status == STATUS_OK) status = failpoint("epoch.run", e);
     if (status == STATUS_OK) status = commit_stores(s, i, e);

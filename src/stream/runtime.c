@@ -306,8 +306,9 @@ static enum status check_target_empty(struct runtime *r, struct stream_target *t
     t->empty_pending = refresh;
     bool empties = refresh || (request->replace && !started);
     if (empties && !t->is_empty && !t->store->has_epoch && (t->dataset->connector->sink->capabilities & SINK_KEEPS)) {
-        error_set(e, STATUS_CONFLICT, "LEAT_TARGET_NOT_EMPTY", "`%s` is to be built anew, and leat does not delete what its target in %s holds", request->table_name,
-                  t->dataset->connector->name);
+        const char *topic = option_text(&request->options, "topic");
+        error_set(e, STATUS_CONFLICT, "LEAT_TARGET_NOT_EMPTY", "`%s` is to be built anew, and leat does not delete what its topic%s%s%s holds", request->table_name,
+                  topic ? " `" : "", topic ? topic : "", topic ? "`" : "");
         error_set_hint(e, "nothing has changed. Delete the topic and make it again (leat kafka topics --delete, --create), if nobody else needs what is in it, and run this "
                           "once more; or let the table write to another topic");
         return STATUS_CONFLICT;

@@ -96,6 +96,7 @@ struct stream {
     int64_t synced_at_us;          // the log, when no store needs it durable at once; monotonic
     int64_t ledger_at_us;          // last commit of the ledger, monotonic
     bool ledger_waits;             // epochs were committed since
+    bool durable_untold;           // epochs were committed since sources were told what is read for good
     bool relaxed;                  // the running epoch goes to forgetful stores only
     pthread_mutex_t durable_mutex; // of stream_make_durable
     bool snapshot_wanted;          // the newest was damaged

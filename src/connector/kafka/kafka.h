@@ -37,6 +37,7 @@ struct kafka_client {
     pthread_mutex_t mutex;        // of what follows, written by librdkafka's threads
     char reason[256];             // the client's own words for it
     struct error fatal;           // status OK: none
+    bool polled_as_consumer;      // the main queue is the consumer's: only the consumer's poll may serve it
 };
 
 // Configuration from the table's kafka.* options (Java's names are understood where librdkafka has another), with ${env:…} and ${file:…}

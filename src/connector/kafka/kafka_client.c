@@ -285,7 +285,7 @@ void kafka_client_up(struct kafka_client *c) {
 }
 
 enum status kafka_client_check(struct kafka_client *c, struct error *e) {
-    if (c->rk) rd_kafka_poll(c->rk, 0);  // what it has found may not have been called yet
+    if (c->rk && !c->polled_as_consumer) rd_kafka_poll(c->rk, 0);  // what it has found may not have been called yet
     pthread_mutex_lock(&c->mutex);
     struct error fatal = c->fatal;
     pthread_mutex_unlock(&c->mutex);
