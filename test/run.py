@@ -28,7 +28,7 @@ ASAN, TSAN, CLANG = f"{BUILD}/asan", f"{BUILD}/tsan", f"{BUILD}/clang"
 SANITIZER_ENVIRONMENT = {
     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:allocator_may_return_null=1:handle_abort=1",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
-    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+    "TSAN_OPTIONS": f"halt_on_error=1:second_deadlock_stack=1:suppressions={ROOT}/test/tsan.supp",
 }
 TIMEOUT_S = 900
 
@@ -244,7 +244,7 @@ def run_pipeline(leat, threads):
 
 
 def group_tsan(_tier):
-    names = [n for n in unit_names() if n.startswith(("base", "exec", "stream"))]
+    names = [n for n in unit_names() if n.startswith(("base", "exec", "stream", "http", "kafka"))]
     total = build(TSAN, f"{TSAN}/leat", *[f"{TSAN}/test/{n}" for n in names], CC="clang", OPTIMIZE="-O1", SANITIZE="thread")
     total += in_parallel(lambda name: unit_test(f"{TSAN}/test/{name}"), names)
     for threads in (2, 4):
@@ -252,33 +252,51 @@ def group_tsan(_tier):
     return total
 
 
+def script(path, *arguments, timeout=TIMEOUT_S):
+    """A test program of ours that closes with the line of counts. What it left out is shown, too."""
+    command = [sys.executable, path, *arguments]
+    status, text = run(command, timeout=timeout)
+    totals = re.findall(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", text, re.M)
+    counts = Counts(*map(int, totals[-1])) if totals else Counts(0, 1)
+    if status and not counts.failed:
+        counts.failed += 1
+    if counts.failed or counts.skipped:
+        show(f"{' '.join(command)}: exit {status}", text, 120)
+    return counts
+
+
 def group_differential(tier):
     """Random queries and pipelines against SQLite; one seed, or many."""
     total = build_release("all")
     for seed in range(1, 41 if tier == "long" else 2):
-        command = [sys.executable, "test/differential/run.py", f"{BUILD}/leat", "--seed", str(seed), "--queries", "300"]
-        status, text = run(command)
-        totals = re.findall(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", text, re.M)
-        counts = Counts(*map(int, totals[-1])) if totals else Counts(0, 1)
-        if status and not counts.failed:
-            counts.failed += 1
-        if counts.failed:
-            show(f"{' '.join(command)}: exit {status}", text, 120)
-        total += counts
+        total += script("test/differential/run.py", f"{BUILD}/leat", "--seed", str(seed), "--queries", "300")
     return total
 
 
 def group_crash(tier):
     total = build_release("all")
-    command = [sys.executable, "test/crash/crash.py", "--leat", f"{BUILD}/leat"] + (["--long"] if tier == "long" else [])
-    status, text = run(command, timeout=7200 if tier == "long" else TIMEOUT_S)
-    totals = re.findall(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", text, re.M)
-    counts = Counts(*map(int, totals[-1])) if totals else Counts(0, 1)
-    if status and not counts.failed:
-        counts.failed += 1
-    if counts.failed:
-        show(f"{' '.join(command)}: exit {status}", text, 120)
-    total += counts
+    total += script("test/crash/crash.py", "--leat", f"{BUILD}/leat", *(["--long"] if tier == "long" else []), timeout=7200 if tier == "long" else TIMEOUT_S)
+    return total
+
+
+def group_control(_tier):
+    """The socket of a running pipeline, and a sink that does not answer."""
+    total = build_release("all")
+    total += script("test/control/control.py", "--leat", f"{BUILD}/leat")
+    return total
+
+
+def group_http(tier):
+    """A polled URL whose server misbehaves in every way."""
+    total = build_release("all")
+    total += script("test/http/http_test.py", "--leat", f"{BUILD}/leat", *(["--long"] if tier == "long" else []))
+    return total
+
+
+def group_kafka(tier):
+    """Real brokers. What a machine cannot have is skipped, in sight and counted; with CI set it is a failure."""
+    total = build_release("all")
+    total += script("test/kafka/kafka_test.py", "--leat", f"{BUILD}/leat", *(["--long"] if tier == "long" else []), timeout=4 * 3600 if tier == "long" else TIMEOUT_S)
     return total
 
 
@@ -369,7 +387,8 @@ def group_tidy(_tier):
 
 
 GROUPS = {"unit": group_unit, "sql": group_sql, "examples": group_examples, "tidy": group_tidy, "clang": group_clang, "asan": group_asan,
-          "tsan": group_tsan, "differential": group_differential, "crash": group_crash, "fuzz": group_fuzz}
+          "tsan": group_tsan, "differential": group_differential, "crash": group_crash, "control": group_control,
+          "http": group_http, "kafka": group_kafka, "fuzz": group_fuzz}
 TIERS = {"check": ["unit", "sql", "examples"], "test": list(GROUPS), "long": list(GROUPS)}
 
 

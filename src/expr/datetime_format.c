@@ -96,14 +96,25 @@ static bool pattern_for_row(struct row_pattern *p, const struct column *texts, u
 
 // --- printing ---
 
+// By yyyy-MM-dd: the text goes straight into the view. False: a year of not four digits.
+static inline bool put_date(struct column *out, uint32_t row, int64_t us, const struct timezone *zone) {
+    struct string_view view = {.size_bytes = DATETIME_DATE_BYTES};
+    if (!datetime_print_date(us, zone, view.inlined)) return false;
+    ((struct string_view *)out->values)[row] = view;
+    return true;
+}
+
 // `scale`: µs in a unit of the argument.
 static inline void print_rows(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval, int64_t scale) {
     struct row_pattern pattern = {.is_made = false};
     const struct timezone *zone = eval->session->zone;
+    const struct format_data *data = eval->call->data;
+    const bool is_date = data->pattern && datetime_pattern_is_date(data->pattern);
     for (uint32_t i = 0; i < rows->count && eval->status == STATUS_OK; i++) {
         uint32_t row = rows_at(rows, i);
-        if (!pattern_for_row(&pattern, args[1], row, DATETIME_PRINT, eval)) continue;
         int64_t us = (int64_t)((uint64_t)datetime_int64(args[0], row) * (uint64_t)scale);  // beyond the range it wraps, as Spark's does
+        if (is_date && put_date(out, row, us, zone)) continue;
+        if (!pattern_for_row(&pattern, args[1], row, DATETIME_PRINT, eval)) continue;
         out_set_string(out, row, pattern.printed, datetime_pattern_print(pattern.pattern, us, zone, pattern.printed), eval);
     }
 }

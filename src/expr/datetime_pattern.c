@@ -450,3 +450,42 @@ size_t datetime_pattern_print(const struct datetime_pattern *p, int64_t us, cons
     }
     return (size_t)(out - begin);
 }
+
+bool datetime_pattern_is_date(const struct datetime_pattern *p) {
+    static const struct { uint8_t field, least; } numbers[] = {{FIELD_YEAR, 4}, {FIELD_MONTH, 2}, {FIELD_DAY, 2}};
+    if (p->item_count != 5) return false;
+    for (uint32_t i = 0; i < p->item_count; i++) {
+        const struct item *item = &p->items[i];
+        if (i % 2 && (item->kind != ITEM_LITERAL || item->size != 1 || p->literals[item->begin] != '-')) return false;
+        if (i % 2 == 0 && (item->kind != ITEM_NUMBER || item->field != numbers[i / 2].field || item->least != numbers[i / 2].least)) return false;
+    }
+    return true;
+}
+
+static inline void put_pair(char *out, uint32_t value) {
+    out[0] = (char)('0' + value / 10);
+    out[1] = (char)('0' + value % 10);
+}
+
+// From days to a date with one multiplication in place of each division: Neri and Schneider, "Euclidean affine functions and their
+// application to calendar algorithms", Software: Practice and Experience 53(4), 2023. Years begin in March, so that 29 February is the last.
+bool datetime_print_date(int64_t us, const struct timezone *zone, char *out) {
+    enum { DAYS_0000_03_01 = 719468, DAY_FIRST = -719162, DAY_LAST = 2932896 };  // 0001-01-01, 9999-12-31
+    int64_t days = floor_div(us, US_PER_DAY);
+    int32_t offset = zone ? timezone_offset_at(zone, us) : 0;
+    if (offset) days += floor_div(us - days * US_PER_DAY + offset * US_PER_SECOND, US_PER_DAY);
+    if (days < DAY_FIRST || days > DAY_LAST) return false;
+    uint32_t quarters = 4 * (uint32_t)(days + DAYS_0000_03_01 + 146097) + 3;  // of days, since a century's beginning before them all
+    uint32_t century = quarters / 146097, in_century = quarters % 146097 | 3;
+    uint64_t product = UINT64_C(2939745) * in_century;
+    uint32_t year = 100 * century + (uint32_t)(product >> 32) - 400, day_of_year = (uint32_t)product / 2939745 / 4;
+    uint32_t month_and_day = 2141 * day_of_year + 197913, month = month_and_day >> 16;
+    if (day_of_year >= 306) year++, month -= 12;
+    put_pair(out, year / 100);
+    put_pair(out + 2, year % 100);
+    out[4] = '-';
+    put_pair(out + 5, month);
+    out[7] = '-';
+    put_pair(out + 8, (month_and_day & 0xffff) / 2141 + 1);
+    return true;
+}

@@ -27,6 +27,12 @@ size_t datetime_pattern_text_max(const struct datetime_pattern *p);
 // Prints an instant as the zone's wall clock shows it (NULL: UTC); returns the length, no NUL.
 size_t datetime_pattern_print(const struct datetime_pattern *p, int64_t us, const struct timezone *zone, char *out);
 
+// True if the pattern is yyyy-MM-dd, the one most often printed; datetime_print_date prints by it.
+bool datetime_pattern_is_date(const struct datetime_pattern *p);
+// Ten bytes. False: a year before 1 or after 9999, nothing is printed.
+enum { DATETIME_DATE_BYTES = 10 };
+bool datetime_print_date(int64_t us, const struct timezone *zone, char *out);
+
 // Reads the whole text. *wall_us: the date and time as written. *us: the instant, by the zone in the text or else by `zone` (NULL: UTC).
 // Zones named in the text come from `zones` (NULL: only UTC and offsets are known). False: it does not fit the pattern, or there is no
 // such date.

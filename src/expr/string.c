@@ -86,12 +86,44 @@ static void write_pieces(struct piece_writer *w, const struct column *const *arg
     }
 }
 
+// Texts only: gathered once, then copied.
+enum { JOINED_TEXTS_MAX = 16 };
+static void join_texts(const struct column *const *args, struct column *out, uint32_t arg_count, uint32_t row, struct eval *eval) {
+    struct text pieces[JOINED_TEXTS_MAX];
+    const struct text separator = text_at(args[0], row);
+    uint32_t count = 0;
+    size_t total = 0;
+    for (uint32_t a = 1; a < arg_count; a++) {
+        if (!column_is_valid(args[a], row)) continue;
+        pieces[count] = text_at(args[a], row);
+        total += pieces[count++].size_bytes;
+    }
+    if (count) total += (count - 1) * separator.size_bytes;
+    char local[STRING_INLINE_MAX];
+    char *bytes = text_room(local, total, row, eval);
+    if (!bytes) return;
+    char *to = bytes;
+    for (uint32_t i = 0; i < count; i++) {
+        if (i) text_copy(to, separator), to += separator.size_bytes;
+        text_copy(to, pieces[i]);
+        to += pieces[i].size_bytes;
+    }
+    out_set_view(out, row, bytes, total);
+}
+
 static void kernel_concat_ws(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) {
     uint32_t arg_count = variadic_count(eval);
+    bool texts_only = arg_count <= JOINED_TEXTS_MAX;
+    for (uint32_t a = 1; a < arg_count; a++) texts_only &= args[a]->type->id != TYPE_ARRAY;
     for (uint32_t i = 0; i < rows->count; i++) {
         uint32_t row = rows_at(rows, i);
         if (!column_is_valid(args[0], row)) {
             out_set_null(out, row);
+            continue;
+        }
+        if (texts_only) {
+            join_texts(args, out, arg_count, row, eval);
+            if (eval->status != STATUS_OK) return;
             continue;
         }
         struct piece_writer w = {.separator = text_at(args[0], row)};

@@ -43,24 +43,6 @@ static bool string_text(struct json_reader *r, const struct json_string *s, cons
     return true;
 }
 
-// As string_view_of, but takes short strings with one wide load where the document allows it.
-static inline void store_view(const struct json_cursor *c, struct json_node *n, uint32_t slot, const char *bytes, size_t size_bytes) {
-    struct string_view *view = (struct string_view *)n->values + slot;
-    if (size_bytes <= STRING_INLINE_MAX && c->end - bytes >= 16) {
-        uint64_t low, rest;
-        memcpy(&low, bytes, 8);
-        memcpy(&rest, bytes + 8, 8);
-        low = size_bytes >= 8 ? low : low & ((UINT64_C(1) << size_bytes * 8) - 1);
-        rest = size_bytes <= 8 ? 0 : rest & ((UINT64_C(1) << (size_bytes - 8) * 8) - 1);
-        view->size_bytes = (uint32_t)size_bytes;
-        memcpy(view->inlined, &low, 8);
-        memcpy(view->inlined + 8, &rest, 4);
-    } else {
-        *view = string_view_of(bytes, size_bytes);
-    }
-    bitmap_set(n->validity, slot);
-}
-
 // Text that is not in the document: into the output arena unless short.
 static enum json_read store_copy(struct json_reader *r, struct json_node *n, uint32_t slot, const void *bytes, size_t size_bytes) {
     if (size_bytes > UINT32_MAX) return JSON_READ_BAD;
@@ -96,13 +78,13 @@ static enum json_read read_string(struct json_reader *r, struct json_node *n, ui
         if (!json_scan_quoted(c, &s)) return broken_string(c);
         if (s.size_bytes > UINT32_MAX / 4) return JSON_READ_BAD;
         if (!json_string_is_plain(&s)) return store_decoded(r, n, slot, &s);
-        store_view(c, n, slot, s.bytes, s.size_bytes);
+        json_store_view(c, n, slot, s.bytes, s.size_bytes);
         return JSON_READ_OK;
     }
     if (r->exact_text || *start == 't' || *start == 'f') {
         if (!c->scanner->skip_value(c)) return JSON_READ_MALFORMED;
         if ((size_t)(c->next - start) > UINT32_MAX) return JSON_READ_BAD;
-        store_view(c, n, slot, start, (size_t)(c->next - start));
+        json_store_view(c, n, slot, start, (size_t)(c->next - start));
         return JSON_READ_OK;
     }
     bool valid;
@@ -324,17 +306,10 @@ static bool word_of_text(const char *s, size_t size_bytes, double *out) {
     return false;
 }
 
-// A string where something else than STRING is wanted.
-static enum json_read read_text(struct json_reader *r, struct json_node *n, uint32_t slot) {
-    struct json_string string;
-    const char *s;
-    size_t size_bytes;
+enum json_read json_leaf_of_text(struct json_reader *r, struct json_node *n, uint32_t slot, const char *s, size_t size_bytes) {
     int32_t days;
     double word;
     int64_t us;
-    if (!json_scan_quoted(&r->cursor, &string)) return broken_string(&r->cursor);
-    if (string.size_bytes > UINT32_MAX / 4) return JSON_READ_BAD;
-    if (!string_text(r, &string, &s, &size_bytes)) return JSON_READ_NO_MEMORY;
     if (size_bytes == 0 && n->type->id != TYPE_BINARY) return JSON_READ_BAD;
     switch (n->type->id) {
     case TYPE_TIMESTAMP:
@@ -363,6 +338,17 @@ static enum json_read read_text(struct json_reader *r, struct json_node *n, uint
     case TYPE_BINARY: return store_binary(r, n, slot, s, size_bytes);
     default: return JSON_READ_BAD;
     }
+}
+
+// A string where something else than STRING is wanted.
+static enum json_read read_text(struct json_reader *r, struct json_node *n, uint32_t slot) {
+    struct json_string string;
+    const char *s;
+    size_t size_bytes;
+    if (!json_scan_quoted(&r->cursor, &string)) return broken_string(&r->cursor);
+    if (string.size_bytes > UINT32_MAX / 4) return JSON_READ_BAD;
+    if (!string_text(r, &string, &s, &size_bytes)) return JSON_READ_NO_MEMORY;
+    return json_leaf_of_text(r, n, slot, s, size_bytes);
 }
 
 static enum json_read read_boolean(struct json_reader *r, struct json_node *n, uint32_t slot) {

@@ -4,11 +4,10 @@
 // The walk follows the schema, not the document: its recursion is as deep as the schema. What nobody wants is skipped by the scanner,
 // which checks it all the same. A key is expected to be the one that stood at the same place in the last object of this kind; then one
 // comparison of up to 32 bytes finds its node (json_shape_key). A wrong guess looks at the next few places, then in the hash table.
+#include "json/outline.h"
 #include "json/reader.h"
 
 enum { SHAPE_LOOKAHEAD = 4 };
-
-static enum json_read read_value(struct json_reader *r, struct json_node *n, uint32_t slot);
 
 #if defined(__x86_64__)
 static inline bool key_matches(const struct json_shape_key *key, const struct json_cursor *c) {
@@ -119,7 +118,7 @@ static enum json_read read_object(struct json_reader *r, struct json_node *n, ui
         if (child) {
             if (__builtin_expect(child->stamp == stamp, 0)) forget_value(r, child, slot);
             child->stamp = stamp;
-            read = read_value(r, child, slot);
+            read = json_read_value(r, child, slot);
             if (read >= JSON_READ_MALFORMED) return read;
             if (read != JSON_READ_OK) result = JSON_READ_PARTIAL;
         } else if ((read = skip_unwanted(c)) != JSON_READ_OK) {
@@ -160,7 +159,7 @@ static enum json_read read_array(struct json_reader *r, struct json_node *n, uin
             if (!c->scanner->skip_value(c)) return JSON_READ_MALFORMED;
         } else {
             if (!json_node_reserve(element, r->output, n->count + 1)) return JSON_READ_NO_MEMORY;
-            enum json_read read = read_value(r, element, n->count++);
+            enum json_read read = json_read_value(r, element, n->count++);
             if (read >= JSON_READ_MALFORMED) return read;
             if (read == JSON_READ_PARTIAL) result = JSON_READ_PARTIAL;
             bad = read == JSON_READ_BAD;
@@ -218,7 +217,7 @@ static enum json_read read_map(struct json_reader *r, struct json_node *n, uint3
             if (!c->scanner->skip_value(c)) return JSON_READ_MALFORMED;
         } else {
             n->count++;
-            read = read_value(r, &n->children[1], entry);
+            read = json_read_value(r, &n->children[1], entry);
             if (read >= JSON_READ_MALFORMED) return read;
             if (read == JSON_READ_PARTIAL) result = JSON_READ_PARTIAL;
             bad = read == JSON_READ_BAD;
@@ -239,7 +238,7 @@ static enum json_read read_map(struct json_reader *r, struct json_node *n, uint3
 }
 
 // The cursor stands on the value's first byte.
-static enum json_read read_value(struct json_reader *r, struct json_node *n, uint32_t slot) {
+enum json_read json_read_value(struct json_reader *r, struct json_node *n, uint32_t slot) {
     struct json_cursor *c = &r->cursor;
     enum type_id id = n->type->id;
     if (id < TYPE_ARRAY) return json_leaf_read(r, n, slot);
@@ -262,15 +261,28 @@ static void begin_document(struct json_reader *r, const char *text, size_t size_
     json_cursor_init(&r->cursor, text, size_bytes, r->cursor.flags, r->cursor.depth_limit, r->cursor.scanner);
 }
 
+// By an outline if the document follows one, else by the walk; what the walk has read well is learnt.
+static enum json_read read_root_object(struct json_reader *r, uint32_t slot) {
+    const char *start = r->cursor.next;
+    if (json_outlines_help(&r->outlines)) {
+        enum json_read read = json_outline_read(r, slot);
+        if (read != JSON_READ_MALFORMED) return read;
+    }
+    enum json_read read = json_read_value(r, &r->root, slot);
+    if (read == JSON_READ_OK && !json_outline_learn(r, start)) return JSON_READ_NO_MEMORY;
+    return read;
+}
+
 // The root value of a document that is not blank, into `slot`. A single object stands for an ARRAY of one STRUCT.
 static enum json_read read_root(struct json_reader *r, uint32_t slot) {
     struct json_node *root = &r->root;
     char first = *r->cursor.next;
     if (first == 'n') return JSON_READ_MALFORMED;
-    if (root->type->id != TYPE_ARRAY || first != '{' || root->children[0].type->id != TYPE_STRUCT) return read_value(r, root, slot);
+    if (root->type->id == TYPE_STRUCT && first == '{') return read_root_object(r, slot);
+    if (root->type->id != TYPE_ARRAY || first != '{' || root->children[0].type->id != TYPE_STRUCT) return json_read_value(r, root, slot);
     json_list_begin(root, slot);
     if (!json_node_reserve(&root->children[0], r->output, root->count + 1)) return JSON_READ_NO_MEMORY;
-    enum json_read read = read_value(r, &root->children[0], root->count++);
+    enum json_read read = json_read_value(r, &root->children[0], root->count++);
     if (read >= JSON_READ_MALFORMED) return read;
     json_list_end(root, slot);
     bitmap_set(root->validity, slot);
@@ -307,6 +319,7 @@ enum status json_read_column(struct json_reader *r, const struct column *documen
     }
     r->output = a;
     r->exact_text = false;
+    json_outlines_begin(&r->outlines);
     r->cursor.flags &= ~(uint32_t)JSON_FLAG_STRICT_UTF8;
     if (!json_node_begin(&r->root, a, row_count)) return STATUS_NO_MEMORY;
     for (uint32_t i = 0; i < rows->count; i++) {
@@ -325,6 +338,7 @@ enum status json_rows_begin(struct json_reader *r, struct arena *a, uint32_t row
     if (r->root.type->id != TYPE_STRUCT) return STATUS_INVALID_ARGUMENT;
     r->output = a;
     r->exact_text = true;
+    json_outlines_begin(&r->outlines);
     r->row_count = 0;
     r->cursor.flags |= JSON_FLAG_STRICT_UTF8;
     return json_node_begin(&r->root, a, row_capacity) ? STATUS_OK : STATUS_NO_MEMORY;
@@ -340,7 +354,7 @@ static enum json_read read_rows(struct json_reader *r, uint32_t *row_count) {
     while (byte != ']') {
         if (byte != '{') return JSON_READ_MALFORMED;
         if (!json_node_reserve(&r->root, r->output, r->row_count + *row_count + 1)) return JSON_READ_NO_MEMORY;
-        enum json_read read = read_value(r, &r->root, r->row_count + (*row_count)++);
+        enum json_read read = json_read_value(r, &r->root, r->row_count + (*row_count)++);
         if (read >= JSON_READ_MALFORMED) return read;
         if (read != JSON_READ_OK) result = JSON_READ_PARTIAL;
         byte = json_peek(c);

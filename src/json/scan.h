@@ -41,6 +41,7 @@ struct json_cursor {
 // if a byte before it is above 0x7f. `skip_value`: past the value that begins at next (no blanks before it), checking all of it.
 struct json_scanner {
     const char *name;
+    unsigned lanes;  // bytes looked at once
     const char *(*find_special)(const char *begin, const char *p, const char *end, uint32_t *high);
     bool (*skip_value)(struct json_cursor *c);
 };

@@ -57,7 +57,7 @@ static inline bool skip_key(struct json_cursor *c) {
 #define SKIP_TARGET
 #include "json/skip_template.h"
 
-static const struct json_scanner scanner_scalar = {"scalar", find_scalar, skip_value_scalar};
+static const struct json_scanner scanner_scalar = {"scalar", 1, find_scalar, skip_value_scalar};
 
 #if defined(__x86_64__)
 
@@ -153,9 +153,9 @@ __attribute__((target("avx512f,avx512bw,bmi,bmi2"))) static inline const char *f
 #define SKIP_TARGET __attribute__((target("avx512f,avx512bw,bmi,bmi2")))
 #include "json/skip_template.h"
 
-static const struct json_scanner scanner_sse2 = {"sse2", find_sse2, skip_value_sse2};
-static const struct json_scanner scanner_avx2 = {"avx2", find_avx2, skip_value_avx2};
-static const struct json_scanner scanner_avx512 = {"avx512", find_avx512, skip_value_avx512};
+static const struct json_scanner scanner_sse2 = {"sse2", 16, find_sse2, skip_value_sse2};
+static const struct json_scanner scanner_avx2 = {"avx2", 32, find_avx2, skip_value_avx2};
+static const struct json_scanner scanner_avx512 = {"avx512", 64, find_avx512, skip_value_avx512};
 
 static bool have_avx512(void) { return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"); }
 

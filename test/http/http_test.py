@@ -61,12 +61,15 @@ class Case:
         self.servers.append(Server(answer, tls, port))
         return self.servers[-1]
 
-    def pipeline(self, url, **options):
+    def pipeline(self, url, targets=None, **options):
+        """Into the table `rows`, or the stores named, {table: store}."""
         given = {"url": url, "interval": "20 ms", **options}
         text = ", ".join(f"`{k}` '{v}'" for k, v in given.items())
         with open(os.path.join(self.folder, "p.sql"), "w", encoding="utf-8") as f:
-            f.write(f"CREATE TABLE source USING http OPTIONS ({text});\n"
-                    "CREATE STREAMING TABLE rows AS SELECT offset, CAST(value AS STRING) AS text, from_json(CAST(value AS STRING), 'id INT').id AS id FROM STREAM source;\n")
+            f.write(f"CREATE TABLE source USING http OPTIONS ({text});\n")
+            for table, store in (targets or {"rows": None}).items():
+                f.write(f"CREATE STREAMING TABLE {table} {f'USING {store} ' if store else ''}AS SELECT offset, CAST(value AS STRING) AS text, "
+                        "from_json(CAST(value AS STRING), 'id INT').id AS id FROM STREAM source;\n")
 
     def command(self, *flags):
         return [self.leat, "run", os.path.join(self.folder, "p.sql"), "--data", self.data, *flags]
@@ -520,6 +523,28 @@ def test_full_spool_goes_on_after_a_restart(c):
     for _ in range(3):
         c.run_well()
     expect(c.ids() == list(range(18000)), f"{len(c.ids())} rows")
+
+
+def test_killed_with_a_tiny_spool(c):
+    """Epochs of noop need not be on disk before the next one: what the spool drops is what no start asks for again."""
+    body = b"[" + b",".join(b'{"id":%d,"pad":"%s"}' % (i, b"x" * 1000) for i in range(100)) + b"]"
+    s = c.server(lambda n, r: Answer(body))
+    c.pipeline(s.url, split="array", interval="1 ms", maxSpoolBytes="1MB", retention="0 s", targets={"nothing": "noop"})
+    folder = os.path.join(c.data, "spool", "source")
+    first, kills = "0" * 20 + ".spool", 0
+    for _ in range(30 if c.long else 6):
+        before = len(s.requests)
+        p = c.start("--quiet")
+        c.wait_for("polls enough to drop what was read", lambda before=before: len(s.requests) > before + 40 or p.poll() is not None)
+        time.sleep(c.random.random() * 0.1)
+        expect(p.poll() is None, f"it ended with {p.returncode}: {c.log()}")
+        c.stop(p, signal.SIGKILL)
+        kills += p.returncode == -signal.SIGKILL
+    expect(first not in os.listdir(folder), f"nothing was dropped: {os.listdir(folder)}")
+    c.run_well("--available-now")
+    expect("LEAT_DATA_LOSS" not in c.log() and "error" not in c.log(), c.log())
+    size = sum(os.path.getsize(os.path.join(folder, n)) for n in os.listdir(folder))
+    expect(size < 4 << 20, f"{size} bytes")
 
 
 def test_options_are_checked(c):

@@ -449,6 +449,66 @@ static void test_broker_refuses(void **state) {
     batch_unref(b);
 }
 
+// Two tables that write other secrets are not one store's, though all else is the same.
+static void test_secrets_differ(void **state) {
+    struct fixture *f = *state;
+    const struct type *schema = key_value(f);
+    make_request(f, schema, (const char *const[]){"topic", "out", "kafka.ssl.key.password", "one", NULL});
+    must(f, open_store(f));
+    struct option_value others[8];
+    struct sink_request other = f->request;
+    struct sink *sink;
+    bool is_empty;
+    memcpy(others, f->values, sizeof others);
+    other.table_name = "u";
+    other.options.values = others;
+    must(f, f->store->class->sink_open(f->store, &other, &sink, &is_empty, &f->e));
+    f->store->class->sink_close(sink);
+    others[2].text = "another";
+    assert_int_equal(f->store->class->sink_open(f->store, &other, &sink, &is_empty, &f->e), STATUS_INVALID_ARGUMENT);
+    assert_non_null(strstr(f->e.message, "kafka.ssl.key.password"));
+    assert_null(strstr(f->e.message, "another"));
+    others[2].is_set = false;
+    assert_int_equal(f->store->class->sink_open(f->store, &other, &sink, &is_empty, &f->e), STATUS_INVALID_ARGUMENT);
+}
+
+// A coordinator that reads its own topic first, as after a broker's first start, is waited for.
+static void test_coordinator_gets_ready(void **state) {
+    struct fixture *f = *state;
+    make_request(f, key_value(f), to_out);
+    rd_kafka_mock_push_request_errors(f->cluster, API_OFFSET_FETCH, 4, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS, RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+                                      RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS);
+    must(f, open_store(f));
+    assert_false(f->found);
+}
+
+enum { MANY_ROWS = 4000 };
+
+// Thousands of rows a broker refuses cost no more runs than one does. The mock refuses whole requests, whatever is in them.
+static void test_many_refused(void **state) {
+    struct fixture *f = *state;
+    const char **cells = calloc(MANY_ROWS * 2, sizeof *cells);
+    make_request(f, key_value(f), (const char *const[]){"topic", "out", "leat.delivery", "at-least-once", NULL});
+    must(f, open_store(f));
+    char(*values)[16] = calloc(MANY_ROWS, sizeof *values);
+    for (int i = 0; i < MANY_ROWS; i++) {
+        snprintf(values[i], sizeof values[i], "%d", i);
+        cells[2 * i + 1] = values[i];
+    }
+    struct batch *b = make_batch(f, 2, MANY_ROWS, cells);
+    rd_kafka_resp_err_t *codes = calloc(MANY_ROWS, sizeof *codes);
+    for (int i = 0; i < MANY_ROWS; i++) codes[i] = RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP;
+    int runs;
+    rd_kafka_mock_push_request_errors_array(f->cluster, API_PRODUCE, 2000, codes);
+    must(f, run_until_done(f, 1, b, &runs));
+    assert_in_range(runs, 2, 4);
+    assert_in_range(f->refused, 1000, 2000);
+    batch_unref(b);
+    free(codes);
+    free(values);
+    free(cells);
+}
+
 static void test_tombstones(void **state) {
     struct fixture *f = *state;
     static const uint32_t key[] = {0};
@@ -566,7 +626,7 @@ int main(void) {
 #define KAFKA_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         KAFKA_TEST(test_check), KAFKA_TEST(test_identity), KAFKA_TEST(test_epochs_and_record), KAFKA_TEST(test_abort_and_begin_again), KAFKA_TEST(test_uncertain_commit), KAFKA_TEST(test_errors_heal),
         KAFKA_TEST(test_fenced), KAFKA_TEST(test_denied), KAFKA_TEST(test_unreachable), KAFKA_TEST(test_rows_refused), KAFKA_TEST(test_nothing_to_write), KAFKA_TEST(test_stop), KAFKA_TEST(test_broker_refuses),
-        KAFKA_TEST(test_tombstones), KAFKA_TEST(test_at_least_once), KAFKA_TEST(test_lost_memory),
+        KAFKA_TEST(test_secrets_differ), KAFKA_TEST(test_coordinator_gets_ready), KAFKA_TEST(test_many_refused), KAFKA_TEST(test_tombstones), KAFKA_TEST(test_at_least_once), KAFKA_TEST(test_lost_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

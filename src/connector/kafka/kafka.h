@@ -6,6 +6,7 @@
 //     kafka_offsets.c   offsets as Spark writes them: {"topic":{"0":23,"1":-2}}
 //     kafka_fetch.c     one consumer, one thread: messages into windows of partitions, bounded in bytes
 //     kafka_source.c    source_class over it
+//     kafka_call.c      steps of a transaction, with an end
 //     kafka_sink.c      sink_class: one transactional producer a store
 //
 // librdkafka 2.0.2 must do; what is newer is asked for by rd_kafka_version(), never at compile time.
@@ -37,6 +38,7 @@ struct kafka_client {
     pthread_mutex_t mutex;        // of what follows, written by librdkafka's threads
     char reason[256];             // the client's own words for it
     struct error fatal;           // status OK: none
+    bool abandoned;               // a call is left in it: neither used nor destroyed
     bool polled_as_consumer;      // the main queue is the consumer's: only the consumer's poll may serve it
 };
 
@@ -63,6 +65,12 @@ enum status kafka_client_check(struct kafka_client *c, struct error *e) WARN_UNU
 // An answer of the client as an error: status (UNREACHABLE, INVALID_ARGUMENT, CONFLICT for fencing, IO …), broker and reason in the message,
 // a hint. `what` says what was tried, with topic, partition, offset: "reading users-0 at offset 17".
 enum status kafka_error(const struct kafka_client *c, rd_kafka_resp_err_t code, const char *reason, const char *what, struct error *e);
+
+// kafka_call.c: a step of a producer's transaction that ends, about 5 s after its own limit at the latest. offsets and group: of RECORD, borrowed.
+// NULL: done. The error is the caller's. client->abandoned: it must not be used any more.
+enum kafka_step { KAFKA_STEP_RECORD, KAFKA_STEP_COMMIT, KAFKA_STEP_ABORT };
+rd_kafka_error_t *kafka_transaction_step(struct kafka_client *client, enum kafka_step step, const rd_kafka_topic_partition_list_t *offsets, const char *group,
+                                         int timeout_ms);
 
 // One partition, as it is named in positions, ranges and leat_dead: "topic-3".
 enum status kafka_partition_name(struct arena *a, const char *topic, int32_t partition, const char **out) WARN_UNUSED;

@@ -319,7 +319,8 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     struct kafka_client *c = rd_kafka_opaque(rk);
     if (!c || atomic_load(&c->closing) || strcmp(facility, "CONFWARN") == 0) return;
     if (strcmp(facility, "FAIL") == 0) note_closed(c, text);
-    if (c->log) log_write(c->log, level <= SYSLOG_CRITICAL ? LOG_ERROR : LOG_DEBUG, "%s: librdkafka: %s: %s", c->who, facility, text);
+    bool is_answered = strcmp(facility, "FATAL") == 0 || strcmp(facility, "TXNERR") == 0;  // the next call fails of it, and says so
+    if (c->log) log_write(c->log, level <= SYSLOG_CRITICAL && !is_answered ? LOG_ERROR : LOG_DEBUG, "%s: librdkafka: %s: %s", c->who, facility, text);
 }
 
 // --- life ---
@@ -398,6 +399,10 @@ static bool destroy_soon(rd_kafka_t *rk) {
 
 bool kafka_client_free(struct kafka_client *c) {
     if (!c) return true;
+    if (c->abandoned) {
+        atomic_store(&c->closing, true);
+        return false;
+    }
     if (c->rk && rd_kafka_type(c->rk) == RD_KAFKA_PRODUCER) {
         rd_kafka_purge(c->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
         while (rd_kafka_poll(c->rk, 0) > 0) {

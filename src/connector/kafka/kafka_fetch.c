@@ -13,6 +13,7 @@
 #include <time.h>
 
 enum { SEGMENT_MIN = 16 << 10, SEGMENT_MAX = 1 << 20, FETCH_BATCH = 512, DRAIN_ROUNDS = 16, SILENCE_US = 10000000, STOP_US = 300000, WAIT_STEP_US = 100000, FORWARD_PAUSE_US = 3000000 };
+enum { BAD_RECORDS_MAX = 1 << 24, BAD_RECORDS_STEP = 1024 };  // of one batch; of them at a time
 
 struct kafka_segment {
     struct kafka_segment *next;
@@ -201,10 +202,22 @@ static bool store(struct kafka_partition *p, const rd_kafka_message_t *m) {
     return true;
 }
 
-static bool store_bad(struct kafka_partition *p, int64_t offset, const char *reason) {
-    rd_kafka_message_t m = {.offset = offset, .payload = (void *)(uintptr_t)reason, .len = strlen(reason)};
+// A record that cannot be read. The reason's text is in each segment once.
+static bool store_bad(struct kafka_partition *p, int64_t offset) {
+    struct kafka_probe *q = &p->probe;
+    size_t taken = p->tail ? p->tail_bytes + ((size_t)p->tail_count + 1) * sizeof(struct kafka_message) : 0;
+    if (p->tail && p->tail == q->told_in && taken <= p->tail->block->capacity_bytes) {
+        *segment_message(p->tail, p->tail_count++) = (struct kafka_message){.bytes = q->told, .offset = offset, .key_bytes = KAFKA_NULL_BYTES, .value_bytes = (uint32_t)strlen(q->reason),
+                                                                            .timestamp_type = -1, .is_bad = true};
+        p->tail_end = offset + 1;
+        return true;
+    }
+    rd_kafka_message_t m = {.offset = offset, .payload = q->reason, .len = strlen(q->reason)};
     if (!store(p, &m)) return false;
-    segment_message(p->tail, p->tail_count - 1)->is_bad = true;
+    struct kafka_message *message = segment_message(p->tail, p->tail_count - 1);
+    message->is_bad = true;
+    q->told_in = p->tail;
+    q->told = message->bytes;
     return true;
 }
 
@@ -237,19 +250,43 @@ static bool is_unreadable(rd_kafka_resp_err_t code) {
            code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || code == RD_KAFKA_RESP_ERR_INVALID_MSG;
 }
 
-// Every record of the batch leaves its place behind, for the dead rows.
+static void fail_endless(struct kafka_partition *p) {
+    struct error e;
+    (void)error_set(&e, STATUS_IO, "LEAT_KAFKA_ERROR", "reading %s at offset %lld: %s; and the broker gives the same batch for the %d offsets behind it", p->name, (long long)p->probe.first,
+                    p->probe.reason, BAD_RECORDS_MAX);
+    error_set_hint(&e, "no batch has so many records: the broker's files may be damaged");
+    kafka_fetch_fail(p->fetch, &e);
+}
+
+// Where does the batch end?
 static void probe_on(struct kafka_partition *p) {
     struct kafka_probe *q = &p->probe;
     if (q->high < 0 || q->high - q->low > 1) {
         q->at = q->high < 0 ? q->low + q->step : q->low + (q->high - q->low) / 2;
+        if (q->at - q->first > BAD_RECORDS_MAX) {
+            stop_partition(p);
+            p->is_discarding = true;
+            fail_endless(p);
+            return;
+        }
         if (q->high < 0) q->step *= 2;
         reposition(p, q->at);
         return;
     }
     q->is_active = false;
-    for (int64_t offset = q->first; offset <= q->low; offset++) {
-        if (!store_bad(p, offset, q->reason)) return;
+    q->is_storing = true;
+    stop_partition(p);
+    p->is_discarding = true;
+}
+
+// Every record of the batch leaves its place behind, for the dead rows: some at a time, as the window has room.
+static void store_bad_records(struct kafka_partition *p) {
+    struct kafka_probe *q = &p->probe;
+    for (int i = 0; i < BAD_RECORDS_STEP && q->first <= q->low; i++, q->first++) {
+        if (!store_bad(p, q->first)) return;
     }
+    if (q->first <= q->low) return;
+    q->is_storing = false;
     reposition(p, q->high);
 }
 
@@ -319,7 +356,7 @@ static void restart(struct kafka_partition *p) {
     p->out_of_range_at = p->resume_at = -1;
     p->progress_us = clock_monotonic_us();
     p->tail = NULL;
-    p->probe.is_active = false;
+    p->probe.is_active = p->probe.is_storing = false;
     p->tail_end = offset;
     p->next_capacity = SEGMENT_MIN;
     pthread_mutex_unlock(&f->mutex);
@@ -333,6 +370,7 @@ static void resume(struct kafka_partition *p) {
     struct kafka_fetch *f = p->fetch;
     p->tail_end = p->end = p->resume_at;
     p->resume_at = -1;
+    p->probe.is_active = p->probe.is_storing = false;
     tell_engine(f);
     pthread_mutex_unlock(&f->mutex);
     stop_partition(p);
@@ -365,6 +403,12 @@ static void drain(struct kafka_partition *p) {
     struct kafka_fetch *f = p->fetch;
     for (int i = 0; i < DRAIN_ROUNDS; i++) {
         if (!begin_filling(p)) return;
+        if (p->probe.is_storing) {
+            store_bad_records(p);
+            atomic_store(&p->ready, true);
+            end_filling(p, true);
+            continue;
+        }
         ssize_t n = rd_kafka_consume_batch_queue(p->queue, 0, f->messages, FETCH_BATCH);
         if (n > 0) kafka_client_up(f->config.client);
         for (ssize_t k = 0; k < n; k++) {

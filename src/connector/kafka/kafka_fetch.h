@@ -47,6 +47,9 @@ struct kafka_probe {
     int64_t high;               // the lowest offset known to be behind it; −1: none yet
     int64_t at;                 // asked now
     int64_t step;
+    bool is_storing;            // all is known: first … low are being stored, as there is room
+    const struct kafka_segment *told_in;  // the reason's text is in this segment already; NULL: in none
+    const uint8_t *told;        // there
     char reason[200];
 };
 

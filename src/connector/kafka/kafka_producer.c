@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // kafka_producer.c: see kafka_producer.h.
 //
-// No thread of its own: whoever writes or flushes serves the client's answers. A broker that refuses a batch of messages does not say which of
-// them it minds: the epoch is done again with one message a request, the guilty ones are remembered by hash, and the run after that leaves
-// them out (the caller makes dead rows of them). That costs two runs, and happens once per such epoch.
+// No thread of its own: whoever writes or flushes serves the client's answers.
+//
+// Messages a broker refuses for themselves end the epoch's transaction; its next run leaves them out, and the caller makes dead rows of them:
+//
+//     no key, topic compacted     the topic's cleanup.policy is asked for after the first refusal, and such messages are known beforehand: two
+//                                 runs however many they are, and one while what was learnt holds
+//     as large as one refused     likewise not sent again
+//     the broker says which       (Kafka 2.4, librdkafka 2.15) they are remembered by hash: all of the requests that were under way, at most five
+//                                 of kafka.batch.size a broker
+//     it does not                 the epoch is done again with one message a request. A transaction is lost with the first refusal, so that a
+//                                 run finds no more than were under way, five a broker; without transactions one run finds them all
 #include "connector/kafka/kafka_producer.h"
 #include "base/checksum.h"
 #include "base/clock.h"
@@ -16,7 +24,7 @@ enum {
     OPEN_WAIT_US = 10000000,
     TROUBLE_WAIT_US = 2000000,    // likewise, where a first connection has failed already
     COMMIT_WAIT_US = 20000000,
-    RECORD_WAIT_MS = 5000,        // of one request for it
+    RECORD_WAIT_MS = 5000,        // of one request to write it
     ABORT_WAIT_MS = 3000,
     SLICE_MS = 250,               // how often a long wait looks at what callbacks have found
     FULL_WAIT_MS = 5,
@@ -25,8 +33,14 @@ enum {
     ASK_AGAIN_US = 5000000,
     TOPICS_MAX = 10000,
     REFUSED_MAX = 100000,
-    LIMIT_KEPT_US = 60000000,     // what a broker said of a size holds so long
+    LIMIT_KEPT_US = 60000000,     // what a broker said of a size or a policy holds so long
+    OVERDUE_MAX = 3,              // transactions in a row that took longer than the broker allows
 };
+
+// _INVALID_DIFFERENT_RECORD, which librdkafka 2.0 has no name for: another message of the batch is the guilty one.
+#define DIFFERENT_RECORD ((rd_kafka_resp_err_t)-138)
+
+enum { POLICY_UNKNOWN, POLICY_SUSPECT, POLICY_COMPACTED, POLICY_OTHER };
 
 struct kafka_mark {               // where a message came from
     struct kafka_parcel *parcel;
@@ -84,7 +98,15 @@ static bool minds_size(rd_kafka_resp_err_t code) {
 // Is it the message that a broker minds, and not the moment?
 static bool minds_message(rd_kafka_resp_err_t code) {
     return minds_size(code) || code == RD_KAFKA_RESP_ERR_INVALID_RECORD || code == RD_KAFKA_RESP_ERR_INVALID_MSG || code == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP ||
-           code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+           code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || code == DIFFERENT_RECORD;
+}
+
+// May it be that this topic takes no message without a key?
+static bool suspects_policy(const struct kafka_topic *t, rd_kafka_resp_err_t code, bool has_key) {
+    bool refused = code == RD_KAFKA_RESP_ERR_INVALID_RECORD || code == RD_KAFKA_RESP_ERR_INVALID_MSG;
+    if (!refused || has_key) return false;
+    int policy = atomic_load(&t->policy);
+    return policy == POLICY_UNKNOWN || policy == POLICY_SUSPECT || (policy == POLICY_OTHER && clock_monotonic_us() > atomic_load(&t->policy_until_us));
 }
 
 static uint64_t hash_message(const char *topic, const void *key, size_t key_bytes, const void *value, size_t value_bytes) {
@@ -100,18 +122,32 @@ static void note_size(struct kafka_topic *t, size_t size_bytes) {
     atomic_store(&t->refused_until_us, clock_monotonic_us() + LIMIT_KEPT_US);
 }
 
+static bool is_consequence(rd_kafka_resp_err_t code) {
+    return code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT || code == DIFFERENT_RECORD;
+}
+
+// Who is guilty: for sure with one message a request; else it depends on what the client says of the others in its batch. Under the lock.
+static void note_refusal(struct kafka_producer *p, const rd_kafka_message_t *m, const struct kafka_mark *mark) {
+    struct vector *list = p->single ? &p->refused : &p->suspects;
+    if (minds_size(m->err) && p->single) note_size(mark->topic, m->len + m->key_len);
+    if (suspects_policy(mark->topic, m->err, m->key != NULL)) {
+        atomic_store(&mark->topic->policy, POLICY_SUSPECT);
+        p->suspects_policy = true;
+    }
+    if (m->err == DIFFERENT_RECORD) p->is_told = true;
+    else if (list->count < REFUSED_MAX) {
+        struct kafka_refusal *r = vector_add(list);  // without memory for it the run after the next finds it
+        if (r) *r = (struct kafka_refusal){.hash = hash_message(mark->topic->name, m->key, m->key_len, m->payload, m->len), .code = m->err};
+    }
+}
+
 static void note_failure(struct kafka_producer *p, const rd_kafka_message_t *m, const struct kafka_mark *mark) {
     pthread_mutex_lock(&p->mutex);
-    bool purged = p->failure == RD_KAFKA_RESP_ERR__PURGE_QUEUE || p->failure == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;  // a consequence, no cause
-    if (p->failure == RD_KAFKA_RESP_ERR_NO_ERROR || purged) {
+    if (p->failure == RD_KAFKA_RESP_ERR_NO_ERROR || is_consequence(p->failure)) {
         p->failure = m->err;
         snprintf(p->failed_at, sizeof p->failed_at, "%s-%d", mark->topic->name, m->partition);
     }
-    if (minds_size(m->err) && p->single) note_size(mark->topic, m->len + m->key_len);
-    if (minds_message(m->err) && p->single && p->refused.count < REFUSED_MAX) {
-        struct kafka_refusal *r = vector_add(&p->refused);  // without memory for it the run after the next finds it
-        if (r) *r = (struct kafka_refusal){.hash = hash_message(mark->topic->name, m->key, m->key_len, m->payload, m->len), .code = m->err};
-    }
+    if (minds_message(m->err)) note_refusal(p, m, mark);
     pthread_mutex_unlock(&p->mutex);
     atomic_store(&p->has_failure, true);
 }
@@ -188,27 +224,53 @@ static enum status make_client(struct kafka_producer *p, struct error *e) {
     p->client->quiet = p->id[0] != 0;  // every wait of an epoch ends with an answer
     p->failure = RD_KAFKA_RESP_ERR_NO_ERROR;
     atomic_store(&p->has_failure, false);
+    p->suspects_policy = p->is_told = p->is_overdue = false;
+    vector_clear(&p->suspects);
     return STATUS_OK;
 }
 
+// What looks like another producer's doing may be the broker's, which ends a transaction that is open for too long. The epoch may be faster the
+// next time; one that never is ends the run.
+static enum status or_overdue(struct kafka_producer *p, enum status status, struct error *e) {
+    int64_t open_us = clock_monotonic_us() - p->began_us;
+    int64_t allowed_us = status == STATUS_CONFLICT ? p->transaction_timeout_us / 10 * 9 : status == STATUS_IO ? p->transaction_timeout_us : INT64_MAX;
+    if (!p->in_transaction || open_us <= allowed_us) return status;
+    if (!p->is_overdue) p->overdue_count++;
+    p->is_overdue = p->broken = true;
+    bool final = p->overdue_count >= OVERDUE_MAX;
+    enum status given = final ? STATUS_LIMIT : STATUS_UNREACHABLE;
+    (void)error_set(e, given, "LEAT_LIMIT", "%s: the broker has ended the epoch's transaction: it was open for %.1f s, and kafka.transaction.timeout.ms is %lld%s", p->who,
+                    (double)open_us / 1e6, (long long)(p->transaction_timeout_us / 1000), final ? ", three times in a row" : "");
+    error_set_hint(e, "raise 'kafka.transaction.timeout.ms' of the table (the broker's transaction.max.timeout.ms, 15 minutes unless set, must allow it); later epochs are shorter "
+                      "with SET leat.epoch.maxRows or leat.epoch.maxBytes");
+    return given;
+}
+
+// kafka_error, where the client's last word may be that it has stopped for good: it is asked why.
+static enum status client_error(struct kafka_producer *p, rd_kafka_resp_err_t code, const char *reason, const char *what, struct error *e) {
+    char words[512];
+    if (code == RD_KAFKA_RESP_ERR__FATAL) {
+        code = rd_kafka_fatal_error(p->client->rk, words, sizeof words);
+        reason = words;
+        p->broken = true;
+        if (!code) code = RD_KAFKA_RESP_ERR__FATAL, reason = NULL;
+    }
+    return or_overdue(p, kafka_error(p->client, code, reason, what, e), e);
+}
+
+static enum status check_client(struct kafka_producer *p, struct error *e) { return or_overdue(p, kafka_client_check(p->client, e), e); }
+
 // The error of a transaction's step. What may be healed by a new producer is told as unreachable: the epoch is done again.
 static enum status transaction_error(struct kafka_producer *p, rd_kafka_error_t *error, const char *what, struct error *e) {
-    enum status status = kafka_error(p->client, rd_kafka_error_code(error), rd_kafka_error_string(error), what, e);
+    enum status status = client_error(p, rd_kafka_error_code(error), rd_kafka_error_string(error), what, e);
     rd_kafka_error_destroy(error);
     p->broken = true;
-    int64_t open_us = clock_monotonic_us() - p->began_us;
-    if (status == STATUS_CONFLICT && p->in_transaction && open_us > p->transaction_timeout_us / 10 * 9) {
-        (void)error_set(e, STATUS_UNREACHABLE, "LEAT_UNREACHABLE", "%s: %s: the transaction was open for %lld s, which is longer than the broker allows it", p->who, what,
-                        (long long)(open_us / 1000000));
-        error_set_hint(e, "kafka.transaction.timeout.ms is %lld; raise it, or let epochs be smaller with SET leat.epoch.maxRows", (long long)(p->transaction_timeout_us / 1000));
-        return STATUS_UNREACHABLE;
-    }
-    bool final = status == STATUS_CONFLICT || status == STATUS_INVALID_ARGUMENT || status == STATUS_UNSUPPORTED || status == STATUS_NOT_FOUND;
+    bool final = status == STATUS_CONFLICT || status == STATUS_INVALID_ARGUMENT || status == STATUS_UNSUPPORTED || status == STATUS_NOT_FOUND || status == STATUS_LIMIT;
     if (!final && e) e->status = STATUS_UNREACHABLE;
     return final ? status : STATUS_UNREACHABLE;
 }
 
-static enum status unreachable(struct kafka_producer *p, const char *what, struct error *e) {
+enum status kafka_producer_unreachable(struct kafka_producer *p, const char *what, struct error *e) {
     char reason[sizeof p->client->reason];
     pthread_mutex_lock(&p->client->mutex);
     memcpy(reason, p->client->reason, sizeof reason);
@@ -216,7 +278,7 @@ static enum status unreachable(struct kafka_producer *p, const char *what, struc
     return kafka_error(p->client, reason[0] ? RD_KAFKA_RESP_ERR__TRANSPORT : RD_KAFKA_RESP_ERR__TIMED_OUT, reason, what, e);
 }
 
-static bool stopping(const struct kafka_producer *p) { return p->stop && atomic_load(p->stop); }
+bool kafka_producer_stopping(const struct kafka_producer *p) { return p->stop && atomic_load(p->stop); }
 
 static bool has_trouble(struct kafka_client *c) {
     pthread_mutex_lock(&c->mutex);
@@ -233,7 +295,7 @@ static enum status init_transactions(struct kafka_producer *p, struct error *e) 
         }
         if (!error) break;
         enum status fatal = kafka_client_check(p->client, e);
-        int64_t patience_us = stopping(p) ? 0 : has_trouble(p->client) && !atomic_load(&p->client->was_up) ? TROUBLE_WAIT_US : OPEN_WAIT_US;
+        int64_t patience_us = kafka_producer_stopping(p) ? 0 : has_trouble(p->client) && !atomic_load(&p->client->was_up) ? TROUBLE_WAIT_US : OPEN_WAIT_US;
         if (fatal == STATUS_OK && rd_kafka_error_is_retriable(error) && clock_monotonic_us() - began_us < patience_us) {
             rd_kafka_error_destroy(error);
             continue;
@@ -241,7 +303,7 @@ static enum status init_transactions(struct kafka_producer *p, struct error *e) 
         bool timed_out = rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__TIMED_OUT;
         if (fatal == STATUS_OK && !timed_out) return transaction_error(p, error, "taking over the transactions", e);
         rd_kafka_error_destroy(error);
-        return fatal != STATUS_OK ? fatal : unreachable(p, "taking over the transactions", e);
+        return fatal != STATUS_OK ? fatal : kafka_producer_unreachable(p, "taking over the transactions", e);
     }
     kafka_client_up(p->client);
     p->initialized = p->worked = true;
@@ -271,6 +333,7 @@ enum status kafka_producer_new(const struct sink_request *any, const char *id, c
     pthread_mutex_init(&p->topic_mutex, NULL);
     map_init(&p->topics, p->memory, false);
     vector_init(&p->refused, p->memory, sizeof(struct kafka_refusal));
+    vector_init(&p->suspects, p->memory, sizeof(struct kafka_refusal));
     *out = p;
     return STATUS_OK;
 }
@@ -283,74 +346,10 @@ void kafka_producer_free(struct kafka_producer *p) {
     }
     map_release(&p->topics);
     vector_release(&p->refused);
+    vector_release(&p->suspects);
     pthread_mutex_destroy(&p->topic_mutex);
     pthread_mutex_destroy(&p->mutex);
     memory_free(p->memory, p, sizeof *p);
-}
-
-// --- the record ---
-
-static bool find_record(const rd_kafka_topic_partition_list_t *list, const uint8_t pipeline[16], struct sink_record *record) {
-    bool found = false;
-    for (int i = 0; i < list->cnt; i++) {
-        const rd_kafka_topic_partition_t *at = &list->elems[i];
-        struct sink_record one;
-        char text[KAFKA_RECORD_CHARS];
-        if (at->err || at->offset < 0 || !at->metadata || at->metadata_size >= sizeof text) continue;
-        memcpy(text, at->metadata, at->metadata_size);
-        text[at->metadata_size] = 0;
-        if (!kafka_record_parse(text, pipeline, &one) || (found && one.epoch <= record->epoch)) continue;
-        *record = one;
-        found = true;
-    }
-    return found;
-}
-
-static enum status read_group(struct kafka_producer *p, rd_kafka_event_t *event, bool *found, struct sink_record *record, struct error *e) {
-    if (!event) return unreachable(p, "reading the record of the last epoch", e);
-    if (rd_kafka_event_error(event)) return kafka_error(p->client, rd_kafka_event_error(event), rd_kafka_event_error_string(event), "reading the record of the last epoch", e);
-    size_t count = 0;
-    const rd_kafka_ListConsumerGroupOffsets_result_t *result = rd_kafka_event_ListConsumerGroupOffsets_result(event);
-    const rd_kafka_group_result_t **groups = result ? rd_kafka_ListConsumerGroupOffsets_result_groups(result, &count) : NULL;
-    if (!count) return STATUS_OK;
-    const rd_kafka_error_t *error = rd_kafka_group_result_error(groups[0]);
-    if (error) return kafka_error(p->client, rd_kafka_error_code(error), rd_kafka_error_string(error), "reading the record of the last epoch", e);
-    const rd_kafka_topic_partition_list_t *list = rd_kafka_group_result_partitions(groups[0]);
-    if (list) *found = find_record(list, p->pipeline, record);
-    return STATUS_OK;
-}
-
-// `partitions` NULL: of all topics the group has an offset for.
-static enum status ask_group(struct kafka_producer *p, const rd_kafka_topic_partition_list_t *partitions, bool *found, struct sink_record *record, struct error *e) {
-    char reason[128];
-    rd_kafka_t *rk = p->client->rk;
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
-    rd_kafka_ListConsumerGroupOffsets_t *request = rd_kafka_ListConsumerGroupOffsets_new(p->id, partitions);
-    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
-    rd_kafka_AdminOptions_set_request_timeout(options, TOPIC_WAIT_MS, reason, sizeof reason);
-    rd_kafka_error_t *refused = rd_kafka_AdminOptions_set_require_stable_offsets(options, 1);
-    if (refused) rd_kafka_error_destroy(refused);
-    rd_kafka_ListConsumerGroupOffsets(rk, &request, 1, options, queue);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, TOPIC_WAIT_MS + 1000);
-    enum status status = read_group(p, event, found, record, e);
-    if (event) rd_kafka_event_destroy(event);
-    rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_ListConsumerGroupOffsets_destroy(request);
-    rd_kafka_queue_destroy(queue);
-    return status;
-}
-
-// Tables may have been added and taken away since: the record is searched wherever the group has an offset.
-enum status kafka_producer_record(struct kafka_producer *p, bool *found, struct sink_record *record, struct error *e) {
-    *found = false;
-    TRY(kafka_producer_ready(p, e));
-    TRY(ask_group(p, NULL, found, record, e));
-    if (*found || !p->record_topic[0]) return STATUS_OK;
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);  // not every broker lists all
-    rd_kafka_topic_partition_list_add(list, p->record_topic, 0);
-    enum status status = ask_group(p, list, found, record, e);
-    rd_kafka_topic_partition_list_destroy(list);
-    return status;
 }
 
 // --- topics ---
@@ -364,7 +363,7 @@ static enum status read_metadata(struct kafka_producer *p, struct kafka_topic *t
     }
     if (result) {
         TRY(kafka_client_check(p->client, e));
-        return result == RD_KAFKA_RESP_ERR__TIMED_OUT || result == RD_KAFKA_RESP_ERR__TRANSPORT ? unreachable(p, what, e) : kafka_error(p->client, result, NULL, what, e);
+        return result == RD_KAFKA_RESP_ERR__TIMED_OUT || result == RD_KAFKA_RESP_ERR__TRANSPORT ? kafka_producer_unreachable(p, what, e) : kafka_error(p->client, result, NULL, what, e);
     }
     kafka_client_up(p->client);
     p->worked = true;
@@ -473,10 +472,8 @@ enum status kafka_producer_begin(struct kafka_producer *p, struct error *e) {
 // Why the transaction must be aborted: its next step says so. It adds an offset to a transaction that is lost anyway.
 static enum status lost_transaction(struct kafka_producer *p, const char *what, struct error *e) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata_new(p->id);
     rd_kafka_topic_partition_list_add(list, p->record_topic, 0)->offset = 0;
-    rd_kafka_error_t *error = rd_kafka_send_offsets_to_transaction(p->client->rk, list, group, SLICE_MS);
-    rd_kafka_consumer_group_metadata_destroy(group);
+    rd_kafka_error_t *error = kafka_transaction_step(p->client, KAFKA_STEP_RECORD, list, p->id, SLICE_MS);
     rd_kafka_topic_partition_list_destroy(list);
     return error ? transaction_error(p, error, what, e) : STATUS_OK;
 }
@@ -487,17 +484,26 @@ static enum status delivery_error(struct kafka_producer *p, struct error *e) {
     pthread_mutex_lock(&p->mutex);
     rd_kafka_resp_err_t code = p->failure;
     snprintf(what, sizeof what, "writing to %s", p->failed_at);
-    bool minds = minds_message(code), again = minds && !p->single;
+    bool minds = minds_message(code);
     pthread_mutex_unlock(&p->mutex);
-    enum status status = kafka_error(p->client, code, NULL, what, e);
+    enum status status = client_error(p, code, NULL, what, e);
+    if (p->is_overdue) return status;
     p->broken = true;
     bool purged = code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
     if (purged && p->in_transaction && p->record_topic[0]) TRY(lost_transaction(p, what, e));
-    if (again) p->single = true;
-    if (minds) error_set_hint(e, again ? "the epoch is done again one message at a time, to find out which one it is" : "the epoch is done again without the messages that were refused");
+    if (minds) error_set_hint(e, "the epoch is done again without the messages that were refused, which become dead rows");
     if (status == STATUS_CONFLICT || status == STATUS_INVALID_ARGUMENT) return status;
     if (e) e->status = STATUS_UNREACHABLE;
     return STATUS_UNREACHABLE;
+}
+
+// Without a transaction nothing is lost with a refusal: the others are written, and the run finds all that are refused.
+static bool goes_on_after_refusals(struct kafka_producer *p) {
+    if (p->id[0] || !p->single) return false;
+    pthread_mutex_lock(&p->mutex);
+    bool minds = minds_message(p->failure);
+    pthread_mutex_unlock(&p->mutex);
+    return minds;
 }
 
 // Waiting for the client to get on: what its callbacks found, or that nothing moves any more.
@@ -507,21 +513,58 @@ struct patience {
 };
 
 static enum status check_patience(struct kafka_producer *p, struct patience *w, const char *what, struct error *e) {
-    if (atomic_load(&p->has_failure)) return delivery_error(p, e);
-    TRY(kafka_client_check(p->client, e));
+    if (atomic_load(&p->has_failure) && !goes_on_after_refusals(p)) return delivery_error(p, e);
+    TRY(check_client(p, e));
     uint64_t answered = atomic_load(&p->answered);
     int64_t now_us = clock_monotonic_us();
     if (!w->since_us || answered != w->answered) *w = (struct patience){.answered = answered, .since_us = now_us};
     int64_t limit_us = p->id[0] && atomic_load(&p->client->down) ? DOWN_STALL_US : STALL_US;
-    if (stopping(p) && limit_us > STOP_STALL_US) limit_us = STOP_STALL_US;
+    if (kafka_producer_stopping(p) && limit_us > STOP_STALL_US) limit_us = STOP_STALL_US;
     if (now_us - w->since_us < limit_us) return STATUS_OK;
     p->broken = p->silent = true;
-    return unreachable(p, what, e);
+    return kafka_producer_unreachable(p, what, e);
 }
 
 static int compare_refusals(const void *a, const void *b) {
     const struct kafka_refusal *x = a, *y = b;
     return (x->hash > y->hash) - (x->hash < y->hash);
+}
+
+// After a run that was refused something: what the next one is to know.
+static void learn(struct kafka_producer *p) {
+    pthread_mutex_lock(&p->mutex);
+    bool minds = minds_message(p->failure);
+    if (minds && !p->single && p->is_told) {
+        for (size_t i = 0; i < p->suspects.count && p->refused.count < REFUSED_MAX; i++) {
+            struct kafka_refusal *r = vector_add(&p->refused);
+            if (r) *r = *(const struct kafka_refusal *)vector_at(&p->suspects, i);
+        }
+    } else if (minds && !p->suspects_policy) p->single = true;
+    if (p->refused.count) qsort(p->refused.items, p->refused.count, sizeof(struct kafka_refusal), compare_refusals);
+    pthread_mutex_unlock(&p->mutex);
+}
+
+static enum status find_policy(struct kafka_producer *p, struct kafka_topic *t, struct error *e) {
+    bool is_compacted = false;
+    pthread_mutex_lock(&p->topic_mutex);
+    int policy = atomic_load(&t->policy);
+    bool ask = policy == POLICY_SUSPECT || (policy == POLICY_COMPACTED && clock_monotonic_us() > atomic_load(&t->policy_until_us));
+    enum status status = ask ? kafka_producer_is_compacted(p, t, &is_compacted, e) : STATUS_OK;
+    if (ask && status == STATUS_OK) {
+        atomic_store(&t->policy, is_compacted ? POLICY_COMPACTED : POLICY_OTHER);
+        atomic_store(&t->policy_until_us, clock_monotonic_us() + LIMIT_KEPT_US);
+    }
+    pthread_mutex_unlock(&p->topic_mutex);
+    return status;
+}
+
+// A message without a key: is the topic known to be compacted?
+static enum status check_keyless(struct kafka_producer *p, struct kafka_topic *t, rd_kafka_resp_err_t *refusal, struct error *e) {
+    int policy = atomic_load_explicit(&t->policy, memory_order_relaxed);
+    if (__builtin_expect(policy == POLICY_UNKNOWN || policy == POLICY_OTHER, 1)) return STATUS_OK;
+    TRY(find_policy(p, t, e));
+    if (atomic_load(&t->policy) == POLICY_COMPACTED) *refusal = RD_KAFKA_RESP_ERR_INVALID_RECORD;
+    return STATUS_OK;
 }
 
 static rd_kafka_resp_err_t refused_before(const struct kafka_producer *p, const struct kafka_message *m) {
@@ -549,6 +592,7 @@ static rd_kafka_resp_err_t produce(struct kafka_producer *p, const struct kafka_
 enum status kafka_producer_send(struct kafka_producer *p, struct kafka_parcel *parcel, const struct kafka_message *m, rd_kafka_resp_err_t *refusal, struct error *e) {
     struct patience patience = {0};
     *refusal = refused_before(p, m);
+    if (!*refusal && !m->key) TRY(check_keyless(p, m->topic, refusal, e));
     if (*refusal) return STATUS_OK;
     struct kafka_mark *mark = &parcel->marks[parcel->used];
     *mark = (struct kafka_mark){.parcel = parcel, .topic = m->topic};
@@ -572,10 +616,10 @@ enum status kafka_producer_send(struct kafka_producer *p, struct kafka_parcel *p
         return STATUS_OK;
     }
     if (atomic_load(&p->has_failure)) return delivery_error(p, e);  // which is why it takes no more
-    TRY(kafka_client_check(p->client, e));
+    TRY(check_client(p, e));
     char what[300];
     snprintf(what, sizeof what, "writing to `%.250s`", m->topic->name);
-    enum status status = kafka_error(p->client, code, NULL, what, e);
+    enum status status = client_error(p, code, NULL, what, e);
     p->broken = true;
     if (status != STATUS_IO) return status;
     if (e) e->status = STATUS_UNREACHABLE;
@@ -586,8 +630,7 @@ enum status kafka_producer_flush(struct kafka_producer *p, struct error *e) {
     struct patience patience = {0};
     TRY(failpoint("kafka.flush", e));
     while (rd_kafka_flush(p->client->rk, SLICE_MS) == RD_KAFKA_RESP_ERR__TIMED_OUT) TRY(check_patience(p, &patience, "waiting for acknowledgements", e));
-    if (p->refused.count) qsort(p->refused.items, p->refused.count, sizeof(struct kafka_refusal), compare_refusals);
-    return check_patience(p, &patience, "waiting for acknowledgements", e);
+    return atomic_load(&p->has_failure) ? delivery_error(p, e) : check_client(p, e);
 }
 
 // A step of a transaction that ran out of time goes on when it is called again, as long as there is hope.
@@ -595,7 +638,7 @@ static bool goes_on(struct kafka_producer *p, rd_kafka_error_t *error, int64_t s
     if (!error || rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR__TIMED_OUT || !rd_kafka_error_is_retriable(error)) return false;
     while (rd_kafka_poll(p->client->rk, 0) > 0) {
     }
-    int64_t limit_us = stopping(p) ? STOP_STALL_US : atomic_load(&p->client->down) ? DOWN_STALL_US : COMMIT_WAIT_US;
+    int64_t limit_us = kafka_producer_stopping(p) ? STOP_STALL_US : atomic_load(&p->client->down) ? DOWN_STALL_US : COMMIT_WAIT_US;
     p->silent = clock_monotonic_us() - since_us >= limit_us;
     if (!p->silent) rd_kafka_error_destroy(error);
     return !p->silent;
@@ -608,15 +651,13 @@ static enum status send_record(struct kafka_producer *p, const struct sink_recor
     kafka_record_print(record, text);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_t *at = rd_kafka_topic_partition_list_add(list, p->record_topic, 0);
-    rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata_new(p->id);
     at->offset = (int64_t)record->epoch;
     at->metadata = strdup(text);  // librdkafka frees it with the list
     at->metadata_size = at->metadata ? strlen(text) : 0;
     rd_kafka_error_t *error = NULL;
-    do error = at->metadata ? rd_kafka_send_offsets_to_transaction(p->client->rk, list, group, RECORD_WAIT_MS) : NULL;
+    do error = at->metadata ? kafka_transaction_step(p->client, KAFKA_STEP_RECORD, list, p->id, RECORD_WAIT_MS) : NULL;
     while (goes_on(p, error, since_us));
     bool no_memory = !at->metadata;
-    rd_kafka_consumer_group_metadata_destroy(group);
     rd_kafka_topic_partition_list_destroy(list);
     if (no_memory) return error_no_memory(e);
     return error ? transaction_error(p, error, "writing the record of the epoch", e) : STATUS_OK;
@@ -625,7 +666,10 @@ static enum status send_record(struct kafka_producer *p, const struct sink_recor
 // After a run without the messages that were refused, the next epoch goes in whole requests again; if none was found guilty, the requests
 // themselves were too large.
 static void leave_single(struct kafka_producer *p) {
-    if (!p->single) return;
+    if (!p->single) {
+        vector_clear(&p->refused);
+        return;
+    }
     if (p->refused.count) {
         p->single = false;
         p->broken = true;  // made anew, with whole requests
@@ -642,10 +686,11 @@ static enum status commit_transaction(struct kafka_producer *p, const struct sin
     TRY(failpoint("kafka.recorded", e));
     int64_t since_us = clock_monotonic_us();
     rd_kafka_error_t *error;
-    do error = rd_kafka_commit_transaction(p->client->rk, SLICE_MS);
+    do error = kafka_transaction_step(p->client, KAFKA_STEP_COMMIT, NULL, NULL, SLICE_MS);
     while (goes_on(p, error, since_us));
     if (error) return transaction_error(p, error, "committing the transaction", e);
     p->in_transaction = false;
+    p->overdue_count = 0;
     kafka_client_up(p->client);
     return failpoint("kafka.committed", e);
 }
@@ -654,7 +699,7 @@ enum status kafka_producer_commit(struct kafka_producer *p, const struct sink_re
     *recorded = p->id[0] && p->record_topic[0];
     if (*recorded) TRY(commit_transaction(p, record, e));
     if (p->id[0] && !*recorded) {  // every row was refused
-        rd_kafka_error_t *error = rd_kafka_abort_transaction(p->client->rk, ABORT_WAIT_MS);
+        rd_kafka_error_t *error = kafka_transaction_step(p->client, KAFKA_STEP_ABORT, NULL, NULL, ABORT_WAIT_MS);
         if (error) return transaction_error(p, error, "ending an empty transaction", e);
         p->in_transaction = false;
     }
@@ -666,10 +711,10 @@ void kafka_producer_abort(struct kafka_producer *p) {
     if (!p->client) return;
     struct error ignored;
     bool usable = kafka_client_check(p->client, &ignored) == STATUS_OK && !atomic_load(&p->client->down);
-    if (p->in_transaction && usable && !p->silent) {  // so that readers need not wait for the transaction's timeout
-        rd_kafka_error_t *error = rd_kafka_abort_transaction(p->client->rk, ABORT_WAIT_MS);
+    if (p->in_transaction && usable && !p->silent && !p->client->abandoned) {  // so that readers need not wait for the transaction's timeout
+        rd_kafka_error_t *error = kafka_transaction_step(p->client, KAFKA_STEP_ABORT, NULL, NULL, ABORT_WAIT_MS);
         if (error) rd_kafka_error_destroy(error);
     }
-    if (p->refused.count) qsort(p->refused.items, p->refused.count, sizeof(struct kafka_refusal), compare_refusals);
+    learn(p);
     drop_client(p);
 }

@@ -274,9 +274,34 @@ static void warn_columns(const struct kafka_table *t) {
     if (used) log_write(r->log, LOG_WARN, "sink `%s`: %s: not written; a message has key, value, headers, topic and partition (to_json puts columns into the value)", r->table_name, list);
 }
 
+static const char *secret_text(const struct sink_request *r, const char *key) {
+    for (uint32_t i = 0; i < r->options.count; i++) {
+        const struct option_value *v = &r->options.values[i];
+        if (v->is_set && strcasecmp(v->key, key) == 0) return v->text;
+    }
+    return NULL;
+}
+
+// Secrets are not in the store's identity: tables of one store that write them differently mean different users, and one producer is one.
+static enum status compare_secrets(const struct sink_request *a, const struct sink_request *b, struct error *e) {
+    for (uint32_t i = 0; i < a->options.count; i++) {
+        const struct option_value *v = &a->options.values[i];
+        bool counts = v->is_set && strncasecmp(v->key, "kafka.", 6) == 0 && kafka_option_is_secret(v->key);
+        const char *other = counts ? secret_text(b, v->key) : NULL;
+        if (!counts || (other && strcmp(v->text, other) == 0)) continue;
+        (void)error_set(e, STATUS_INVALID_ARGUMENT, "LEAT_INVALID_OPTION", "sinks `%s` and `%s` have the same brokers and options but for the secret `%s`", a->table_name, b->table_name,
+                        v->key);
+        error_set_hint(e, "they are written in one transaction, by one user: write the same credentials in both, or give each a producer of its own with 'leat.idPrefix'");
+        return STATUS_INVALID_ARGUMENT;
+    }
+    return STATUS_OK;
+}
+
 static enum status prepare_table(struct kafka_table *t, bool *is_empty, struct error *e) {
     struct kafka_producer *p = t->owner->producer;
     struct kafka_topic *topic;
+    TRY(compare_secrets(&t->sink.request, &t->owner->any, e));
+    TRY(compare_secrets(&t->owner->any, &t->sink.request, e));
     t->columns = find_columns(t->sink.request.schema);
     TRY(check_columns(&t->sink.request, &t->columns, e));
     TRY(check_key(&t->sink.request, &t->columns, e));
@@ -439,6 +464,9 @@ static enum status write_row(struct writing *w, uint32_t row) {
     bool sent = status == STATUS_OK && !refused;
     if (sent) status = kafka_producer_send(w->producer, w->parcel, &m, &refusal, w->e);
     if (m.headers && (!sent || status != STATUS_OK || refusal)) rd_kafka_headers_destroy(m.headers);
+    if (refusal == RD_KAFKA_RESP_ERR_INVALID_RECORD && !m.key) {
+        return refuse(w, row, "LEAT_KAFKA_RECORD_REFUSED", "the broker refuses the message, which has no key: a compacted topic (cleanup.policy) wants one with every message");
+    }
     return refusal ? refuse_code(w, row, refusal) : status;
 }
 
