@@ -32,7 +32,8 @@ class Proxy:
         self.pairs, self.listener = [], None
         self.passed_bytes = self.accepted = 0
         self.open()
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.accepting = threading.Thread(target=self.accept, daemon=True)
+        self.accepting.start()
 
     def open(self):
         s = socket.socket()
@@ -47,6 +48,8 @@ class Proxy:
         with self.condition:
             was, self.mode, self.delay_s = self.mode, "forward" if mode == "reset" else mode, delay_ms / 1000
             if mode == "cut" and self.listener:
+                # Closing alone would leave it listening until the accepting thread's wait is over.
+                self.listener.shutdown(socket.SHUT_RDWR)
                 self.listener.close()
                 self.listener = None
             if was == "cut" and mode != "cut":
@@ -67,6 +70,7 @@ class Proxy:
         with self.condition:
             self.mode = "closed"
             self.condition.notify_all()
+        self.accepting.join()
 
     def accept(self):
         while self.mode != "closed":
