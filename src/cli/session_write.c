@@ -60,7 +60,7 @@ static enum status insert_rows(struct sql_session *s, const struct dataset *t, s
                                    .session = &s->host->session, .memory = &s->host->memory, .log = &s->host->log};
     struct insert_run insert = {.error = e};
     enum status status = sqlite_sink_class.sink_open(store, &request, &insert.sink, &is_empty, e);
-    if (status == STATUS_OK) status = sqlite_sink_class.begin(store, record.epoch, e);
+    if (status == STATUS_OK) status = sqlite_sink_class.begin(store, &(struct sink_epoch){.record = record, .attempt = 1}, e);
     if (status == STATUS_OK && overwrite) status = sqlite_sink_class.empty(insert.sink, e);
     if (status == STATUS_OK) status = query_execute(&run, root, insert_batch, &insert, e);
     if (status == STATUS_OK) status = sqlite_sink_class.commit(store, &record, e);

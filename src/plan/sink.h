@@ -35,6 +35,13 @@ struct sink_record {
     uint64_t digest;               // of the epoch's intent
 };
 
+// An epoch as a sink sees it. The same on every run of it but for the attempt and, after a restart, the record's incarnation.
+struct sink_epoch {
+    struct sink_record record;     // that its commit will carry
+    int64_t clock_us;              // of the intent, since 1970 UTC: later than that of any earlier epoch
+    uint32_t attempt;              // 1: the first run
+};
+
 struct sink_request {
     const char *table_name;        // as in SQL
     const char *flow_name;
@@ -72,7 +79,8 @@ struct sink {
     // the connector's own follows
 };
 
-// Rows a store refused for themselves (too big, null key); each is to be dead-lettered.
+// Rows a store refused for themselves (too big, null key); each is to be dead-lettered. The context of a write is good until the epoch ends, so
+// that what is refused in a later flush is counted for the flow that wrote it.
 typedef enum status (*refuse_row)(void *context, const struct batch *b, uint32_t row, const char *condition, const char *message);
 
 struct sink_class {
@@ -87,9 +95,10 @@ struct sink_class {
     enum status (*store_open)(const struct sink_request *any, const uint8_t pipeline[16], struct store **out, bool *found, struct sink_record *record, struct error *e);
     // Creates or checks the table. *is_empty: holds no row (asked once, before the first write).
     enum status (*sink_open)(struct store *store, const struct sink_request *r, struct sink **out, bool *is_empty, struct error *e);
-    enum status (*begin)(struct store *store, uint64_t epoch, struct error *e);
+    enum status (*begin)(struct store *store, const struct sink_epoch *epoch, struct error *e);
     enum status (*write)(struct sink *sink, uint32_t worker, struct batch *b, refuse_row refuse, void *context, struct error *e);
-    enum status (*flush)(struct store *store, refuse_row refuse, void *context, struct error *e);
+    // Everything written is acknowledged, or refused row by row with what its write was given.
+    enum status (*flush)(struct store *store, struct error *e);
     enum status (*commit)(struct store *store, const struct sink_record *record, struct error *e);
     enum status (*abort)(struct store *store, struct error *e);
     // After an epoch that failed (abort has been called), before it is run again: the record the store has now, as store_open would find it. A

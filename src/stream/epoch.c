@@ -283,34 +283,32 @@ static bool empties(const struct runtime *r, const struct stream_target *t) {
     return false;
 }
 
-static enum status commit_store(struct stream *s, struct stream_store *store, const struct intent *i, struct error *e) {
+static enum status commit_store(struct stream *s, struct stream_store *store, struct error *e) {
     if (!store->begun) return STATUS_OK;
-    struct sink_record record = {.incarnation = s->durable.incarnation, .epoch = i->epoch, .digest = i->digest};
-    memcpy(record.pipeline, s->folder.pipeline, sizeof record.pipeline);
-    TRY(store->store->class->commit(store->store, &record, e));
+    TRY(store->store->class->commit(store->store, &s->running.record, e));
     store->begun = store->uncertain = false;
     if (store->store->passed_over) return STATUS_OK;  // as one that was not begun
     store->has_epoch = true;
     store->found = true;
-    store->record = record;
+    store->record = s->running.record;
     return failpoint("epoch.between_commits", e);
 }
 
 // The catalog first, then the others, one after another: while one commits they differ by at most this epoch.
-static enum status commit_stores(struct stream *s, const struct intent *i, struct error *e) {
+static enum status commit_stores(struct stream *s, struct error *e) {
     struct runtime *r = s->runtime;
     for (uint32_t k = 0; k < r->store_count; k++) {
-        if (r->stores[k].begun) TRY(r->stores[k].store->class->flush(r->stores[k].store, output_refuse, &r->flows[0], e));
+        if (r->stores[k].begun) TRY(r->stores[k].store->class->flush(r->stores[k].store, e));
     }
     s->ledger_waits = s->relaxed && !r->catalog->begun && !r->catalog->has_epoch && clock_monotonic_us() - s->ledger_at_us < GROUP_US;
     if (!s->ledger_waits) {
         if (!r->catalog->has_epoch) TRY(output_begin_store(r, r->catalog, e));
         TRY(ledger_commit(r, e));
-        TRY(commit_store(s, r->catalog, i, e));
+        TRY(commit_store(s, r->catalog, e));
         s->ledger_at_us = clock_monotonic_us();
     }
     for (uint32_t k = 0; k < r->store_count; k++) {
-        if (&r->stores[k] != r->catalog) TRY(commit_store(s, &r->stores[k], i, e));
+        if (&r->stores[k] != r->catalog) TRY(commit_store(s, &r->stores[k], e));
     }
     return STATUS_OK;
 }
@@ -550,8 +548,8 @@ enum status epoch_run(struct stream *s, const struct intent *i, struct error *e)
     uint64_t *mask = arena_alloc_array(&s->epoch_arena, bitmap_words(r->flow_count), 8);
     struct epoch_input *inputs = arena_alloc_array(&s->epoch_arena, i->input_count + 1, sizeof *inputs);
     if (!mask || !inputs) return error_no_memory(e);
-    s->running_epoch = i->epoch;
-    s->running_clock_us = i->clock_us;
+    s->running = (struct sink_epoch){.record = {.incarnation = s->durable.incarnation, .epoch = i->epoch, .digest = i->digest}, .clock_us = i->clock_us, .attempt = i->attempt};
+    memcpy(s->running.record.pipeline, s->folder.pipeline, sizeof s->running.record.pipeline);
     mark_active(r, i, mask);
     enum status status = make_inputs(s, i, inputs, &input_count, e);
     struct epoch_run run = {.epoch = i->epoch, .now_us = i->clock_us, .inputs = inputs, .input_count = input_count, .active_outputs = mask};
@@ -566,7 +564,7 @@ enum status epoch_run(struct stream *s, const struct intent *i, struct error *e)
     if (status == STATUS_OK && !s->journal.pending.size_bytes) status = epoch_tell_durable(s, e);  // the commits before this epoch are on disk
     times.run_us = clock_monotonic_us() - started_us;
     if (status == STATUS_OK) status = failpoint("epoch.run", e);
-    if (status == STATUS_OK) status = commit_stores(s, i, e);
+    if (status == STATUS_OK) status = commit_stores(s, e);
     if (status == STATUS_OK) status = record_commit(s, i, e);
     if (status != STATUS_OK) {
         size_t used_bytes = atomic_load(&s->state_memory.peak_bytes);

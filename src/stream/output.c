@@ -13,7 +13,7 @@ enum status output_begin_store(struct runtime *r, struct stream_store *store, st
     if (!store->begun) {
         if (!store->forgetful) status = stream_make_durable(r->stream, e);  // the intent, before the first effect
         if (status == STATUS_OK) status = failpoint("epoch.intent", e);
-        if (status == STATUS_OK) status = store->store->class->begin(store->store, r->stream->running_epoch, e);
+        if (status == STATUS_OK) status = store->store->class->begin(store->store, &r->stream->running, e);
         store->begun = status == STATUS_OK;
     }
     pthread_mutex_unlock(&store->mutex);
@@ -45,8 +45,8 @@ static const char *source_name(const struct runtime *r, uint32_t source) { retur
 
 static enum status put_dead(struct runtime *r, struct catalog_dead_row *row, struct error *e) {
     bool added;
-    row->epoch = r->stream->running_epoch;
-    row->at_us = r->stream->running_clock_us;
+    row->epoch = r->stream->running.record.epoch;
+    row->at_us = r->stream->running.clock_us;
     for (uint32_t i = 0; i < r->flow_count; i++) {
         if (strcmp(r->flows[i].flow->name, row->flow) == 0) atomic_fetch_add_explicit(&r->flows[i].rows_dead, 1, memory_order_relaxed);
     }

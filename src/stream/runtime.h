@@ -85,8 +85,7 @@ struct stream {
     struct memory state_memory;
     struct buffer payload;         // of the record being made
     struct arena epoch_arena;
-    uint64_t running_epoch;
-    int64_t running_clock_us;
+    struct sink_epoch running;
     int64_t budget_rows;
     int64_t budget_bytes;
     int64_t max_rows;

@@ -71,7 +71,7 @@ static void test_lost_transaction(void **state) {
     struct error e;
     bool added, found;
     memcpy(record.pipeline, pipeline, sizeof pipeline);
-    assert_int_equal(sqlite_sink_class.begin(f->store, 1, &e), STATUS_OK);
+    assert_int_equal(sqlite_sink_class.begin(f->store, &(struct sink_epoch){.record.epoch = 1, .attempt = 1}, &e), STATUS_OK);
     assert_int_equal(put_dead(f, 1, 0, &added, &e), STATUS_OK);
     assert_int_equal(sqlite3_exec(database(f), "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(put_dead(f, 2, 0, &added, &e), STATUS_IO);
@@ -79,7 +79,7 @@ static void test_lost_transaction(void **state) {
     assert_int_equal(sqlite_sink_class.commit(f->store, &record, &e), STATUS_IO);
     assert_int_equal(sqlite_sink_class.abort(f->store, &e), STATUS_OK);
     assert_int_equal(count(f, "SELECT (SELECT count(*) FROM leat_dead) + (SELECT count(*) FROM leat_pipeline) + (SELECT count(*) FROM leat_ledger)"), 0);
-    assert_int_equal(sqlite_sink_class.begin(f->store, 1, &e), STATUS_OK);  // the next attempt
+    assert_int_equal(sqlite_sink_class.begin(f->store, &(struct sink_epoch){.record.epoch = 1, .attempt = 1}, &e), STATUS_OK);  // the next attempt
     assert_int_equal(put_dead(f, 1, 0, &added, &e), STATUS_OK);
     assert_true(added);
     assert_int_equal(put_dead(f, 1, 0, &added, &e), STATUS_OK);

@@ -137,9 +137,9 @@ static struct sink_record record_of(uint64_t epoch) {
 static enum status run_epoch(struct fixture *f, uint64_t epoch, struct batch *b) {
     const struct sink_class *class = f->store->class;
     struct sink_record record = record_of(epoch);
-    TRY(class->begin(f->store, epoch, &f->e));
+    TRY(class->begin(f->store, &(struct sink_epoch){.record.epoch = epoch, .attempt = 1}, &f->e));
     TRY(class->write(f->sink, 0, b, refuse, f, &f->e));
-    TRY(class->flush(f->store, refuse, f, &f->e));
+    TRY(class->flush(f->store, &f->e));
     return class->commit(f->store, &record, &f->e);
 }
 
@@ -239,9 +239,9 @@ static void test_abort_and_begin_again(void **state) {
     must(f, open_store(f));
     struct batch *b = three_rows(f);
     for (int i = 0; i < 3; i++) {
-        must(f, f->store->class->begin(f->store, 1, &f->e));
+        must(f, f->store->class->begin(f->store, &(struct sink_epoch){.record.epoch = 1, .attempt = 1}, &f->e));
         must(f, f->store->class->write(f->sink, 0, b, refuse, f, &f->e));
-        if (i == 1) must(f, f->store->class->flush(f->store, refuse, f, &f->e));
+        if (i == 1) must(f, f->store->class->flush(f->store, &f->e));
         must(f, f->store->class->abort(f->store, &f->e));
         must(f, f->store->class->recover(f->store, &f->found, &f->record, &f->e));
         assert_false(f->found);
@@ -417,12 +417,12 @@ static void test_stop(void **state) {
     f->request.stop = &stop;
     must(f, open_store(f));
     struct batch *b = make_batch(f, 2, 1, (const char *const[]){"a", "1"});
-    must(f, f->store->class->begin(f->store, 1, &f->e));
+    must(f, f->store->class->begin(f->store, &(struct sink_epoch){.record.epoch = 1, .attempt = 1}, &f->e));
     must(f, f->store->class->write(f->sink, 0, b, refuse, f, &f->e));
     rd_kafka_mock_broker_set_rtt(f->cluster, 1, 60000);
     stop = 1;
     int64_t began_us = clock_monotonic_us();
-    enum status status = f->store->class->flush(f->store, refuse, f, &f->e);
+    enum status status = f->store->class->flush(f->store, &f->e);
     if (status == STATUS_OK) status = f->store->class->commit(f->store, &record, &f->e);  // its first answer was on the way
     assert_int_equal(status, STATUS_UNREACHABLE);
     assert_int_equal(f->store->class->abort(f->store, &f->e), STATUS_OK);

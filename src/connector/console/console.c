@@ -102,10 +102,10 @@ static void drop_rows(struct console_sink *s) {
     s->row_count = 0;
 }
 
-static enum status store_begin(struct store *store, uint64_t epoch, struct error *e) {
+static enum status store_begin(struct store *store, const struct sink_epoch *epoch, struct error *e) {
     struct console_store *s = (struct console_store *)store;
     (void)e;
-    s->epoch = epoch;
+    s->epoch = epoch->record.epoch;
     if (s->sink) drop_rows(s->sink);
     return STATUS_OK;
 }
@@ -170,9 +170,8 @@ static enum status print_epoch(struct console_sink *s, uint64_t batch_number, st
     return status;
 }
 
-static enum status store_flush(struct store *store, refuse_row refuse, void *context, struct error *e) {
+static enum status store_flush(struct store *store, struct error *e) {
     struct console_store *s = (struct console_store *)store;
-    (void)refuse, (void)context;
     struct buffer out;
     if (!s->sink) return STATUS_OK;
     buffer_init(&out, s->memory);

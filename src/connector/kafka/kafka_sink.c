@@ -223,14 +223,13 @@ static enum status store_open(const struct sink_request *any, const uint8_t pipe
 
 static struct kafka_producer *producer_of(struct store *store) { return ((struct kafka_store *)store)->producer; }
 
-static enum status store_begin(struct store *store, uint64_t epoch, struct error *e) {
+static enum status store_begin(struct store *store, const struct sink_epoch *epoch, struct error *e) {
     (void)epoch;
     return kafka_producer_begin(producer_of(store), e);
 }
 
-static enum status store_flush(struct store *store, refuse_row refuse, void *context, struct error *e) {
-    (void)refuse, (void)context;  // what brokers refuse is found out before an epoch can end: kafka_producer.c
-    return kafka_producer_flush(producer_of(store), e);
+static enum status store_flush(struct store *store, struct error *e) {
+    return kafka_producer_flush(producer_of(store), e);  // what brokers refuse is found out before an epoch can end: kafka_producer.c
 }
 
 static enum status store_commit(struct store *store, const struct sink_record *record, struct error *e) {

@@ -228,7 +228,7 @@ static void drop_pending(struct memory_store *s) {
     vector_clear(&s->pending);
 }
 
-static enum status store_begin(struct store *store, uint64_t epoch, struct error *e) {
+static enum status store_begin(struct store *store, const struct sink_epoch *epoch, struct error *e) {
     (void)epoch, (void)e;
     drop_pending((struct memory_store *)store);
     return STATUS_OK;
@@ -254,8 +254,8 @@ static enum status sink_write(struct sink *sink, uint32_t worker, struct batch *
     return status == STATUS_OK ? STATUS_OK : error_no_memory(e);
 }
 
-static enum status store_flush(struct store *store, refuse_row refuse, void *context, struct error *e) {
-    (void)store, (void)refuse, (void)context, (void)e;
+static enum status store_flush(struct store *store, struct error *e) {
+    (void)store, (void)e;
     return STATUS_OK;
 }
 

@@ -34,7 +34,7 @@ static enum status sink_open(struct store *store, const struct sink_request *r, 
     return STATUS_OK;
 }
 
-static enum status noop_begin(struct store *store, uint64_t epoch, struct error *e) {
+static enum status noop_begin(struct store *store, const struct sink_epoch *epoch, struct error *e) {
     (void)store, (void)epoch, (void)e;
     return STATUS_OK;
 }
@@ -42,8 +42,8 @@ static enum status noop_write(struct sink *sink, uint32_t worker, struct batch *
     (void)sink, (void)worker, (void)b, (void)refuse, (void)context, (void)e;
     return STATUS_OK;
 }
-static enum status noop_flush(struct store *store, refuse_row refuse, void *context, struct error *e) {
-    (void)store, (void)refuse, (void)context, (void)e;
+static enum status noop_flush(struct store *store, struct error *e) {
+    (void)store, (void)e;
     return STATUS_OK;
 }
 static enum status noop_commit(struct store *store, const struct sink_record *record, struct error *e) {

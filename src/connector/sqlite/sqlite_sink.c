@@ -331,7 +331,7 @@ static enum status sink_empty(struct sink *sink, struct error *e) {
     return status;
 }
 
-static enum status store_begin(struct store *store, uint64_t epoch, struct error *e) {
+static enum status store_begin(struct store *store, const struct sink_epoch *epoch, struct error *e) {
     struct sqlite_store *s = (struct sqlite_store *)store;
     (void)epoch;
     TRY(failpoint("sqlite.begin", e));
@@ -405,8 +405,8 @@ static enum status sink_write(struct sink *sink, uint32_t worker, struct batch *
     return status;
 }
 
-static enum status store_flush(struct store *store, refuse_row refuse, void *context, struct error *e) {
-    (void)store, (void)refuse, (void)context, (void)e;
+static enum status store_flush(struct store *store, struct error *e) {
+    (void)store, (void)e;
     return STATUS_OK;  // write is acknowledged as it returns; durability comes with commit
 }
 
