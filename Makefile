@@ -17,7 +17,7 @@ JOBS := $(shell nproc 2>/dev/null || echo 2)
 
 # What `make demo` and `make` need, and what the tests need on top. Debian's names.
 PACKAGES := gcc libc6-dev make pkg-config libsqlite3-dev sqlite3 libpcre2-dev libutf8proc-dev libxxhash-dev libssl-dev libedit-dev tzdata \
-            libcurl4-openssl-dev librdkafka-dev zlib1g-dev libzstd-dev
+            libcurl4-openssl-dev librdkafka-dev zlib1g-dev libzstd-dev liblz4-dev libmongoc-dev
 PACKAGES_TEST := python3 python3-venv libcmocka-dev clang libclang-rt-14-dev git openssl openjdk-17-jre-headless maven
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings -Wimplicit-fallthrough
@@ -31,14 +31,16 @@ else
 KAFKA_COMPILE := $(shell pkg-config --cflags rdkafka 2>/dev/null)
 KAFKA_LIBS := $(or $(shell pkg-config --libs rdkafka 2>/dev/null),-lrdkafka)
 endif
-LIBS := $(KAFKA_LIBS) -lsqlite3 -lpcre2-8 -lutf8proc -lxxhash -lcrypto -ledit -lm -ldl
+# Headers alone: the library is loaded when a pipeline names it.
+MONGO_COMPILE := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags libmongoc-1.0 2>/dev/null))
+LIBS := $(KAFKA_LIBS) -lssl -llz4 -lsqlite3 -lpcre2-8 -lutf8proc -lxxhash -lcrypto -ledit -lm -ldl
 
 # HARDEN_COMPILE and HARDEN_LINK: what this compiler takes, asked once per build folder.
 CONFIG := $(BUILD)/config-$(notdir $(CC)).mk
 -include $(CONFIG)
 FORTIFY := $(if $(SANITIZE)$(filter -O0,$(OPTIMIZE)),,$(HARDEN_FORTIFY))
 COMPILE = $(CC) -std=gnu11 -g $(OPTIMIZE) $(WARNINGS) $(HARDEN_COMPILE) $(FORTIFY) -fno-math-errno -ffp-contract=off -ffunction-sections -fdata-sections -pthread -Isrc -D_GNU_SOURCE \
-          $(KAFKA_COMPILE) -DLEAT_VERSION='"$(VERSION)"' -DPCRE2_CODE_UNIT_WIDTH=8 $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer \
+          $(KAFKA_COMPILE) $(MONGO_COMPILE) -DLEAT_VERSION='"$(VERSION)"' -DPCRE2_CODE_UNIT_WIDTH=8 $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer \
           $(if $(findstring undefined,$(SANITIZE)),-fno-sanitize-recover=undefined)) $(CFLAGS)
 STRICT = $(if $(WERROR),-Werror)
 LINK = $(CC) -pthread $(HARDEN_LINK) $(if $(SANITIZE),-fsanitize=$(subst fuzzer-no-link,,$(SANITIZE))) $(LDFLAGS)

@@ -16,7 +16,7 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-FLOORS = {"base": 0, "column": 1, "json": 2, "sketch": 2, "expr": 3, "plan": 4, "sql": 5, "exec": 5, "connector": 5, "stream": 6, "web": 7,
+FLOORS = {"base": 0, "column": 1, "json": 2, "sketch": 2, "cql": 2, "expr": 3, "plan": 4, "sql": 5, "exec": 5, "connector": 5, "stream": 6, "web": 7,
           "spark": 7, "cli": 8}
 FILE_LINES_MAX, FILE_LINES_WARN, FUNCTION_LINES_MAX = 1200, 800, 70
 BANNED = "strcpy strcat sprintf vsprintf strtok gets atoi atol atof gmtime localtime asctime ctime setjmp longjmp strncat".split()
