@@ -18,7 +18,7 @@ JOBS := $(shell nproc 2>/dev/null || echo 2)
 # What `make demo` and `make` need, and what the tests need on top. Debian's names.
 PACKAGES := gcc libc6-dev make pkg-config libsqlite3-dev sqlite3 libpcre2-dev libutf8proc-dev libxxhash-dev libssl-dev libedit-dev tzdata \
             libcurl4-openssl-dev librdkafka-dev zlib1g-dev libzstd-dev liblz4-dev libmongoc-dev
-PACKAGES_TEST := python3 python3-venv libcmocka-dev clang libclang-rt-14-dev git openssl openjdk-17-jre-headless maven
+PACKAGES_TEST := python3 python3-venv libcmocka-dev clang llvm libclang-rt-14-dev git openssl openjdk-17-jre-headless maven
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings -Wimplicit-fallthrough
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # run.sh: what `make bench` does: builds the file writer, makes the Nexmark file once, gets DuckDB once, measures. See README.md.
 #
-#     bench/run.sh [--runs N] [--megabytes N] [--only leat|sizes] [--no-duckdb]
+#     bench/run.sh [--runs N] [--megabytes N] [--only speed|sizes] [--no-duckdb] [--wait-idle SECONDS]
 #
 # Environment: BUILD (build folder, default build). What it makes is kept in cache/bench, which git does not see.
 set -euo pipefail

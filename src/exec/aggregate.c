@@ -350,6 +350,8 @@ static enum status aggregate_fold(struct operator *op, struct worker *w, uint32_
     return STATUS_OK;
 }
 
+static bool aggregate_keeps_rows(const struct operator *op) { return ((const struct aggregate_self *)op->self)->keeps_rows; }
+
 static void aggregate_ended(struct operator *op) { row_store_clear(&((struct aggregate_self *)op->self)->pending); }
 
 static enum status merge_partial(struct operator *op, struct worker *w, struct group *from, uint32_t p) {
@@ -421,7 +423,7 @@ static void aggregate_close(struct operator *op) {
 
 const struct operator_class aggregate_class = {
     .name = "Aggregate", .partition_count = KEY_PARTITIONS, .open = aggregate_open, .begin = aggregate_begin, .push = aggregate_push,
-    .prepare = aggregate_prepare, .fold = aggregate_fold, .finish = aggregate_finish, .ended = aggregate_ended, .commit = aggregate_commit,
-    .rollback = aggregate_rollback, .state_parts = KEY_PARTITIONS, .log_changes = aggregate_log, .apply_changes = aggregate_apply, .snapshot = aggregate_snapshot,
+    .prepare = aggregate_prepare, .keeps_rows = aggregate_keeps_rows, .fold = aggregate_fold, .finish = aggregate_finish, .ended = aggregate_ended,
+    .commit = aggregate_commit, .rollback = aggregate_rollback, .state_parts = KEY_PARTITIONS, .log_changes = aggregate_log, .apply_changes = aggregate_apply, .snapshot = aggregate_snapshot,
     .restore = aggregate_restore, .describe_state = aggregate_describe, .clear = aggregate_clear, .bytes = aggregate_bytes, .close = aggregate_close,
 };

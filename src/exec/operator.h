@@ -42,6 +42,7 @@ struct operator_class {
     enum status (*load)(struct operator *op, uint64_t *digest, struct error *e);         // static input, once; mixes its rows in; NULL: none
     enum status (*push)(struct operator *op, struct worker *w, uint32_t input_index, struct batch *b);
     enum status (*prepare)(struct operator *op, struct error *e);                        // before fold and before finish, one thread; NULL
+    bool (*keeps_rows)(const struct operator *op);                                       // false: there is never anything to fold; NULL: there may be
     enum status (*fold)(struct operator *op, struct worker *w, uint32_t key_partition);  // end of a round; NULL
     enum status (*build)(struct operator *op, struct error *e);                          // JOIN: its build side is complete
     enum status (*finish)(struct operator *op, struct worker *w, uint32_t key_partition);  // NULL: stateless

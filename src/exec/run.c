@@ -217,7 +217,8 @@ static enum status add_tasks(struct execution *x, struct arena *a, const struct 
 static enum status end_round(struct execution *x, struct crew *crew, struct error *e) {
     for (uint32_t i = 0; i < x->operator_count; i++) {
         struct operator *op = &x->operators[i];
-        if (op->active && op->class->fold) TRY(run_finish(x, crew, op, true, e));
+        if (!op->active || !op->class->fold || (op->class->keeps_rows && !op->class->keeps_rows(op))) continue;
+        TRY(run_finish(x, crew, op, true, e));
     }
     ordered_flush(x);
     x->pending_bytes = 0;

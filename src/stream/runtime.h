@@ -99,6 +99,7 @@ struct stream {
     bool relaxed;                  // the running epoch goes to forgetful stores only
     pthread_mutex_t durable_mutex; // of stream_make_durable
     bool snapshot_wanted;          // the newest was damaged
+    bool log_is_new;               // made in this run: no state of earlier in it
     struct session session_before; // any text's SET
     struct stream_totals totals;
     bool crew_ready;

@@ -11,6 +11,7 @@
 enum { FIRST_BUDGET_ROWS = 65536, MAX_ATTEMPTS = 3, SNAPSHOT_HOURS = 24 };
 static const int64_t snapshot_us = INT64_C(3600000000) * SNAPSHOT_HOURS;
 static const uint64_t rotate_bytes = UINT64_C(16) << 20;
+static const uint64_t short_log_bytes = UINT64_C(1) << 20;  // read in a moment, whatever the state
 
 static enum status take_snapshot(struct stream *s, struct error *e) {
     TRY(journal_sync(&s->journal, e));
@@ -42,6 +43,7 @@ static enum status open_log(struct stream *s, struct error *e) {
     }
     if (given) s->durable.seed = strtoull(given, NULL, 10);
     s->config.session->seed = s->durable.seed;
+    s->log_is_new = true;
     return take_snapshot(s, e);
 }
 
@@ -323,7 +325,9 @@ static enum status open_stream(struct stream *s, struct diagnostics *d, struct e
     TRY(stream_state_full(s, runtime_open_execution(s->runtime, e), atomic_load(&s->state_memory.peak_bytes), e));
     // The log's old snapshot holds state that is dropped now, and changes must not be applied to it; with --full-refresh-all also the stores'
     // epochs as found.
-    if (!s->durable.has_intent && (changed || s->snapshot_wanted || any_not_started(s))) TRY(take_snapshot(s, e));
+    bool dropped = any_not_started(s) && (!s->log_is_new || s->config.full_refresh_all);
+    if (!s->durable.has_intent && (changed || s->snapshot_wanted || dropped)) TRY(take_snapshot(s, e));
+    s->ledger_at_us = clock_monotonic_us();
     log_write(s->config.log, LOG_DEBUG, "a row that is deleted is gone from log and snapshots after %d hours at most, while the pipeline runs",
               2 * SNAPSHOT_HOURS);
     prune_dead_rows(s);
@@ -425,12 +429,19 @@ enum status stream_run(struct stream *s, struct error *e) {
     return s->durable.has_intent ? STATUS_OK : epoch_settle(s, true, &never, e);
 }
 
+// Is the next start quicker with a snapshot than with the log as it is? A log no longer than the state it leads to is not: both are read once.
+static bool log_is_long(const struct stream *s) {
+    uint64_t state_bytes = execution_state_bytes(s->runtime->execution, NULL, NULL);
+    return s->journal.size_bytes > short_log_bytes && s->journal.size_bytes > state_bytes;
+}
+
 enum status stream_close(struct stream *s, bool clean, struct error *e) {
     if (!s) return STATUS_OK;
     enum status status = STATUS_OK;
     if (s->journal_ready && !s->journal.broken) {
+        status = journal_sync(&s->journal, e);
         bool snapshot = clean && !s->durable.has_intent && s->runtime && s->runtime->execution;
-        status = snapshot ? take_snapshot(s, e) : journal_sync(&s->journal, e);
+        if (status == STATUS_OK && snapshot && log_is_long(s)) status = take_snapshot(s, e);
     }
     runtime_free(s->runtime);
     if (s->journal_ready) journal_close(&s->journal);

@@ -82,7 +82,7 @@ enum step_outcome {
 enum status stream_step(struct stream *s, enum step_outcome *outcome, int64_t *wake_at_us, struct error *e) WARN_UNUSED;
 // Steps until `stop` is raised or everything is read; keeps to the trigger; retries what is unreachable.
 enum status stream_run(struct stream *s, struct error *e) WARN_UNUSED;
-// Makes what was committed durable, takes a snapshot if `clean`, closes everything.
+// Makes what was committed durable, takes a snapshot if `clean` and the log has grown long, closes everything.
 enum status stream_close(struct stream *s, bool clean, struct error *e) WARN_UNUSED;
 
 const struct pipeline *stream_pipeline(const struct stream *s);
