@@ -31,6 +31,7 @@ SANITIZER_ENVIRONMENT = {
     "TSAN_OPTIONS": f"halt_on_error=1:second_deadlock_stack=1:suppressions={ROOT}/test/tsan.supp",
 }
 TIMEOUT_S = 900
+DRIVER_TIMEOUT_S = 3600  # of a test driver: minutes on an idle machine
 
 
 class Counts:
@@ -252,7 +253,7 @@ def group_tsan(_tier):
     return total
 
 
-def script(path, *arguments, timeout=TIMEOUT_S):
+def script(path, *arguments, timeout=DRIVER_TIMEOUT_S):
     """A test program of ours that closes with the line of counts. What it left out is shown, too."""
     command = [sys.executable, path, *arguments]
     status, text = run(command, timeout=timeout)
@@ -261,7 +262,7 @@ def script(path, *arguments, timeout=TIMEOUT_S):
     if status and not counts.failed:
         counts.failed += 1
     if counts.failed or counts.skipped:
-        show(f"{' '.join(command)}: exit {status}", text, 120)
+        show(f"{' '.join(command)}: exit {status}", text, 300)
     return counts
 
 
@@ -275,7 +276,7 @@ def group_differential(tier):
 
 def group_crash(tier):
     total = build_release("all")
-    total += script("test/crash/crash.py", "--leat", f"{BUILD}/leat", *(["--long"] if tier == "long" else []), timeout=7200 if tier == "long" else TIMEOUT_S)
+    total += script("test/crash/crash.py", "--leat", f"{BUILD}/leat", *(["--long"] if tier == "long" else []), timeout=7200 if tier == "long" else DRIVER_TIMEOUT_S)
     return total
 
 
@@ -296,7 +297,7 @@ def group_http(tier):
 def group_kafka(tier):
     """Real brokers. What a machine cannot have is skipped, in sight and counted; with CI set it is a failure."""
     total = build_release("all")
-    total += script("test/kafka/kafka_test.py", "--leat", f"{BUILD}/leat", *(["--long"] if tier == "long" else []), timeout=4 * 3600 if tier == "long" else TIMEOUT_S)
+    total += script("test/kafka/kafka_test.py", "--leat", f"{BUILD}/leat", *(["--long"] if tier == "long" else []), timeout=4 * 3600 if tier == "long" else DRIVER_TIMEOUT_S)
     return total
 
 

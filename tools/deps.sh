@@ -19,9 +19,19 @@ fi
 echo "deps: installing ${missing[*]}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if ! { "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -q &&
-       "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
-    tail -n 20 "$log" >&2
-    echo "deps: apt-get failed (above)" >&2
-    exit 1
-fi
+
+# Waits for another apt to end; a package that a mirror has just replaced is found after the next update.
+install() {
+    local apt=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300)
+    "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "${missing[@]}"
+}
+
+for pause in 5 20 0; do
+    ! install >"$log" 2>&1 || exit 0
+    [ $pause != 0 ] || break
+    echo "deps: apt-get failed: $(grep -m 1 '^E:' "$log" || tail -n 1 "$log"); again in $pause s" >&2
+    sleep $pause
+done
+tail -n 20 "$log" >&2
+echo "deps: apt-get failed (above)" >&2
+exit 1

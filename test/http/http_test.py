@@ -27,6 +27,10 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from server import Answer, Server, free_port  # noqa: E402
 
 
+# Bounds, not measures: machines are busy with other work. At once is less than what a stop would otherwise wait for, half a minute and more.
+WAIT_S, AT_ONCE_S = 120, 15
+
+
 class Failure(Exception):
     pass
 
@@ -78,7 +82,7 @@ class Case:
         environment = {k: v for k, v in os.environ.items() if k.lower() not in ("http_proxy", "https_proxy", "all_proxy", "leat_failpoint")}
         return {**environment, **(more or {})}
 
-    def run(self, *flags, environment=None, timeout=120):
+    def run(self, *flags, environment=None, timeout=600):
         out = subprocess.run(self.command(*flags), env=self.environment(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                              timeout=timeout, check=False)
         return out.returncode, out.stdout.decode("utf-8", "replace")
@@ -102,7 +106,7 @@ class Case:
     def stop(self, p, how=signal.SIGTERM):
         begin = time.monotonic()
         p.send_signal(how)
-        p.wait(timeout=60)
+        p.wait(timeout=WAIT_S)
         return time.monotonic() - begin
 
     def query(self, text):
@@ -120,7 +124,7 @@ class Case:
     def dead(self):
         return self.query("SELECT offset, condition, raw FROM leat_dead ORDER BY offset")
 
-    def wait_for(self, what, condition, seconds=30):
+    def wait_for(self, what, condition, seconds=WAIT_S):
         end = time.monotonic() + seconds
         while not condition():
             expect(time.monotonic() < end, f"not within {seconds} s: {what}\n{self.log() if os.path.exists(os.path.join(self.folder, 'log')) else ''}")
@@ -270,7 +274,7 @@ def test_endless_retry_after_can_be_stopped(c):
     p = c.start()
     c.wait_for("a request", lambda: s.requests)
     time.sleep(0.3)
-    expect(c.stop(p) < 2, "it was slow to stop")
+    expect(c.stop(p) < AT_ONCE_S, "it was slow to stop")
     expect(len(s.requests) == 1, "it asked again")
 
 
@@ -296,7 +300,7 @@ def test_broken_answers_are_asked_again(c):
     bad = [cut, garbage_chunks, cut_chunks, no_http, bad_gzip, nothing]
     s = c.server(lambda n, r: bad[n // 2] if n % 2 and n // 2 < len(bad) else Answer(array(n // 2, 1)))
     c.pipeline(s.url, split="array", numPolls=len(bad) + 1)
-    text = c.run_well(timeout=180)
+    text = c.run_well()
     expect(c.ids() == list(range(len(bad) + 1)) and text.count("cannot poll") == len(bad), f"{c.ids()} {text}")
 
 
@@ -313,26 +317,32 @@ def test_endless_headers(c):
 
 
 def test_slow_answers_time_out(c):
+    gone = []
+
     def drip(out):
-        out.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-        for _ in range(600):
-            out.write(b" ")
-            out.flush()
-            time.sleep(0.1)
+        try:
+            out.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            for _ in range(6000):
+                out.write(b" ")
+                out.flush()
+                time.sleep(0.1)
+        except OSError:
+            gone.append(True)
 
     s = c.server(lambda n, r: drip if n == 0 else Answer(array(0, 1)))
     c.pipeline(s.url, split="array", timeout="2 s")
     begin = time.monotonic()
     c.run_well("--available-now")
-    expect(c.ids() == [0] and 1 < time.monotonic() - begin < 10, f"{time.monotonic() - begin} s")
+    expect(c.ids() == [0] and 1 < time.monotonic() - begin, f"{c.ids()} after {time.monotonic() - begin} s")
+    c.wait_for("the slow answer is given up", lambda: gone)
 
 
 def test_stops_at_once_within_a_request(c):
-    s = c.server(lambda n, r: lambda out: time.sleep(30))
+    s = c.server(lambda n, r: lambda out: time.sleep(2 * AT_ONCE_S))
     c.pipeline(s.url)
     p = c.start()
     c.wait_for("a request", lambda: s.requests)
-    expect(c.stop(p) < 2, "it was slow to stop")
+    expect(c.stop(p) < AT_ONCE_S, "it was slow to stop")
 
 
 def test_redirects(c):
@@ -422,8 +432,9 @@ def test_unreachable_and_back(c):
     expect(p.poll() is None and c.log().count("cannot poll") == 1, c.log())
     c.server(lambda n, r: Answer(array(n, 1)), port=port)
     c.wait_for("rows", lambda: len(c.ids()) > 3)
-    expect("answers again" in c.log() and c.ids() == list(range(len(c.ids()))), c.log())
-    expect(c.stop(p) < 2, "it was slow to stop")
+    ids = c.ids()
+    expect("answers again" in c.log() and ids == list(range(len(ids))), c.log())
+    expect(c.stop(p) < AT_ONCE_S, "it was slow to stop")
 
 
 def test_batch_leaves_nothing(c):
@@ -431,7 +442,7 @@ def test_batch_leaves_nothing(c):
     work = os.path.join(c.folder, "work")
     os.mkdir(work)
     text = f"CREATE TABLE h USING http OPTIONS (url '{s.url}', split 'array'); SELECT count(*) AS n, max(offset) AS o FROM h"
-    out = subprocess.run([c.leat, "sql", "--format", "csv", "-q", text], cwd=work, env=c.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+    out = subprocess.run([c.leat, "sql", "--format", "csv", "-q", text], cwd=work, env=c.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=WAIT_S, check=False)
     expect(out.returncode == 0 and b"3,2" in out.stdout and len(s.requests) == 1 and not os.listdir(work), f"{out.stdout} {os.listdir(work)}")
 
 
@@ -509,7 +520,7 @@ def test_spool_stays_small(c):
     body = b"[" + b",".join(b'{"id":%d,"pad":"%s"}' % (i, b"x" * 1000) for i in range(100)) + b"]"
     s = c.server(lambda n, r: Answer(body))
     c.pipeline(s.url, split="array", interval="1 ms", numPolls=60, maxSpoolBytes="1MB", retention="0 s")
-    c.run_well(timeout=120)
+    c.run_well()
     folder = os.path.join(c.data, "spool", "source")
     size = sum(os.path.getsize(os.path.join(folder, n)) for n in os.listdir(folder))
     expect(len(c.ids()) == 6000 and size < 2 << 20, f"{len(c.ids())} rows, {size} bytes")

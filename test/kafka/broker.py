@@ -20,7 +20,9 @@ import time
 from harness import ROOT, Failure, Skip, expect, free_ports, wait_until
 
 SCRIPT = os.environ.get("KAFKA_SCRIPT", os.path.join(ROOT, "test/servers/kafka.sh"))
-START_S, SKIP_STATUS = 240, 77
+# kafka.sh gives a server three minutes, and Maven, which fetches it, several tries.
+START_S, FETCH_S, STOP_S, SKIP_STATUS = 300, 1200, 120, 77
+PORT_TRIES = 5
 OTHER_HOST = "127.0.0.2"
 
 
@@ -75,7 +77,7 @@ class Broker:
         environment["KAFKA_PROPS"] = " ".join([f"{k}={v}" for k, v in settings.items()] + ([given] if given else []))
         return environment
 
-    def script(self, *arguments, seconds=60):
+    def script(self, *arguments, seconds=STOP_S):
         try:
             out = subprocess.run(["bash", SCRIPT, *map(str, arguments)], env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                  stderr=subprocess.STDOUT, timeout=seconds, check=False)
@@ -91,7 +93,20 @@ class Broker:
         """Skip where the machine cannot have it."""
         if not os.path.exists(SCRIPT):
             raise Skip(f"there is no {SCRIPT}")
-        os.makedirs(self.folder, exist_ok=True)
+        self.script("fetch", self.version, seconds=FETCH_S)
+        tries = 1
+        while True:
+            try:
+                return self.start_here()
+            except Failure as e:  # somebody took a port after it was seen free
+                self.close()
+                if "in use" not in str(e) or tries == PORT_TRIES:
+                    raise
+                tries, self.base = tries + 1, free_ports(10 * self.nodes)
+
+    def start_here(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.makedirs(self.folder)
         os.chmod(self.folder, 0o755)
         self.watch()
         text = self.script("start", self.folder, self.base, self.version, seconds=START_S)
@@ -113,10 +128,10 @@ class Broker:
         self.script("kill9", self.folder, node)
 
     def restart(self, node=1):
-        return self.script("restart", self.folder, node, seconds=120)
+        return self.script("restart", self.folder, node, seconds=START_S)
 
     def stop(self, *node):
-        return self.script("stop", self.folder, *node, seconds=120)
+        return self.script("stop", self.folder, *node, seconds=STOP_S)
 
     def close(self):
         with contextlib.suppress(Failure, Skip, OSError):

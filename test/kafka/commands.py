@@ -4,14 +4,14 @@ import json
 import subprocess
 
 from client import Trickle
-from harness import EXIT_UNREACHABLE, expect, expect_same_rows, free_ports, wait_until
+from harness import EXIT_UNREACHABLE, PATIENCE, expect, expect_same_rows, free_ports, wait_until
 from suite import Suite, numbered, on
 
 
 class Commands(Suite):
     def leat_kafka(self, *arguments, give=b"", code=0, brokers=None):
         command = [self.leat, "kafka", *arguments, "-b", brokers or self.brokers]
-        out = subprocess.run(command, input=give, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False)
+        out = subprocess.run(command, input=give, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60 * PATIENCE, check=False)
         text = out.stderr.decode("utf-8", "replace")
         expect(out.returncode == code, f"{' '.join(command[1:])}: exit {out.returncode}\n{text}")
         return out.stdout.decode("utf-8"), text

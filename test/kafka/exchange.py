@@ -4,7 +4,7 @@ import datetime
 import json
 import subprocess
 
-from harness import EXIT_CHECK, expect, expect_same_rows, wait_until
+from harness import EXIT_CHECK, PATIENCE, expect, expect_same_rows, wait_until
 from suite import Suite, on, quoted, sink, source, table
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
@@ -172,7 +172,7 @@ class Exchange(Suite):
                  ("an unknown delivery", "SELECT value FROM STREAM events", {"topic": topic, "leat.delivery": "twice"}, "at-least-once")]
         for what, query, properties, word in cases:
             p = self.pipeline(source("events", self.brokers, subscribe=topic) + sink("written", self.brokers, query, **properties))
-            out = subprocess.run([self.leat, "check", p.file], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30,
+            out = subprocess.run([self.leat, "check", p.file], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30 * PATIENCE,
                                  check=False)
             text = out.stdout.decode("utf-8", "replace")
             expect(out.returncode == EXIT_CHECK and word in text and "error" in text, f"{what}: leat check: exit {out.returncode}\n{text}")

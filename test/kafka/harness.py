@@ -19,6 +19,8 @@ import time
 EXIT_DATA, EXIT_CHECK, EXIT_UNREACHABLE, EXIT_FIT = 1, 3, 4, 5
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
+# The times that tests allow are those of a machine of their own. What is waited for has an end; how soon is not what is tested.
+PATIENCE = 4
 
 
 class Failure(Exception):
@@ -36,6 +38,7 @@ def expect(condition, what):
 
 def wait_until(what, happened, seconds=30, alive=None):
     """Polls until `happened()` is true and returns its value; a process that ends meanwhile, or the time, is a failure that names `what`."""
+    seconds *= PATIENCE
     end = time.monotonic() + seconds
     while True:
         value = happened()
@@ -100,6 +103,7 @@ class Leat:
 
     def wait(self, seconds):
         """Its exit status; one that does not end in time is killed and is a failure."""
+        seconds *= PATIENCE
         end = time.monotonic() + seconds
         while self.poll() is None:
             if time.monotonic() > end:
@@ -204,10 +208,7 @@ class Pipeline:
         """A query over a copy of the store: looking must not change what is looked at."""
         store = store or (os.path.join(data, "leat.db") if data else self.catalog)
         with tempfile.TemporaryDirectory(prefix="look-", dir=self.folder) as copy:
-            for rest in ("", "-wal"):
-                if os.path.exists(store + rest):
-                    shutil.copy(store + rest, os.path.join(copy, "db" + rest))
-            if not os.path.exists(os.path.join(copy, "db")):
+            if not copy_store(store, os.path.join(copy, "db")):
                 return []
             with contextlib.closing(sqlite3.connect(os.path.join(copy, "db"))) as db:
                 return db.execute(query).fetchall()
@@ -241,7 +242,7 @@ class Pipeline:
             return None
         try:
             with socket.socket(socket.AF_UNIX) as s:
-                s.settimeout(10)
+                s.settimeout(10 * PATIENCE)
                 s.connect(f"/proc/self/fd/{folder}/leat.sock")  # the path itself may be too long for an address
                 s.sendall(request.encode() + b"\n")
                 answer = b""
@@ -260,8 +261,30 @@ class Pipeline:
     def ask(self, query, seconds=60):
         """`leat sql` over the data folder, or over an outside table: (exit status, stdout, stderr)."""
         out = subprocess.run([self.leat, "sql", "--data", self.data, "--format", "csv", "-q", query], env=self.environment(), cwd=self.folder,
-                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds, check=False)
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds * PATIENCE, check=False)
         return out.returncode, out.stdout.decode("utf-8", "replace"), out.stderr.decode("utf-8", "replace")
+
+
+def copy_store(store, to, seconds=60):
+    """A copy of a living SQLite file as it was at one moment; False where there is none. A checkpoint writes to the file only what is in the
+    log too, so the file is copied first and then the log; only a log begun anew on the way, which its header shows, spoils the pair."""
+    def log_header():
+        with contextlib.suppress(FileNotFoundError):
+            with open(store + "-wal", "rb") as f:
+                return f.read(32)
+        return b""
+    end = time.monotonic() + seconds
+    while os.path.exists(store):
+        header = log_header()
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(to + "-wal")
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copy(store, to)
+            shutil.copy(store + "-wal", to + "-wal")
+        if log_header() == header:
+            return os.path.exists(to)
+        expect(time.monotonic() < end, f"{store} does not hold still for {seconds} s")
+    return False
 
 
 def expect_same_rows(found, wanted, what):

@@ -43,19 +43,35 @@ def client_python():
         if os.path.exists(os.path.join(folder, "complete")):
             return python
         shutil.rmtree(folder, ignore_errors=True)
-        for command in ([sys.executable, "-m", "venv", folder],
-                        [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary=:all:", "--require-hashes",
-                         "-r", REQUIREMENTS]):
-            try:
-                out = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False)
-            except (OSError, subprocess.TimeoutExpired) as e:
-                raise Skip(f"the independent client cannot be had: {e}") from e
-            if out.returncode:
-                last = out.stdout.decode("utf-8", "replace").strip().split("\n")[-1]
-                raise Skip(f"the independent client cannot be had: {' '.join(command[1:4])}: {last}")
+        make_client(folder, python)
         with open(os.path.join(folder, "complete"), "w", encoding="ascii"):
             pass
     return python
+
+
+def make_client(folder, python):
+    """Networks have moments: pip gets three tries, with a line and a pause before the next."""
+    problem = problem_of([sys.executable, "-m", "venv", folder])
+    for pause_s in (5, 20, 0):
+        problem = problem or problem_of([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary=:all:",
+                                         "--require-hashes", "-r", REQUIREMENTS])
+        if not problem:
+            return
+        if not pause_s or not os.path.exists(python):
+            raise Skip(f"the independent client cannot be had: {problem}")
+        print(f"the independent client: {problem}; again in {pause_s} s", flush=True)
+        time.sleep(pause_s)
+        problem = None
+
+
+def problem_of(command):
+    """What the command's last line says where it failed; None where it did not."""
+    try:
+        out = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False)
+    except (OSError, subprocess.TimeoutExpired) as e:
+        return str(e)
+    last = out.stdout.decode("utf-8", "replace").strip().split("\n")[-1]
+    return f"{' '.join(command[1:4])}: {last}" if out.returncode else None
 
 
 def suites():

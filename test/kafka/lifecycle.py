@@ -4,7 +4,7 @@ import signal
 import subprocess
 
 from confluent_kafka import Consumer
-from harness import EXIT_DATA, EXIT_FIT, expect, expect_same_rows, wait_until
+from harness import EXIT_DATA, EXIT_FIT, PATIENCE, expect, expect_same_rows, wait_until
 from suite import COPY_QUERY, EPOCH_ROWS, KEPT, PER_KEY, Suite, on, sink, source, table
 
 FIND_SOON = {"kafka_metadata_max_age_ms": 500}
@@ -23,7 +23,7 @@ class Lifecycle(Suite):
 
     def leat_kafka_topics(self, *arguments):
         out = subprocess.run([self.leat, "kafka", "topics", *arguments, "-b", self.brokers], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, timeout=60, check=False)
+                             stderr=subprocess.STDOUT, timeout=60 * PATIENCE, check=False)
         expect(out.returncode == 0, lambda: f"leat kafka topics {' '.join(arguments)}: exit {out.returncode}\n{out.stdout.decode('utf-8', 'replace')}")
 
     # ---- the first run ----

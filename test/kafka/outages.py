@@ -14,6 +14,7 @@ from suite import MEMORY_MB, Suite, numbered, on
 RECOVERY_S = 90
 LOG_LINES = 40
 TRANSACTION_MS = 4000
+MOST_DEATHS = 20
 
 
 class Outages(Suite):
@@ -48,7 +49,9 @@ class Outages(Suite):
             proxy.set("delay", 30)  # a transaction takes several turns: time to hit one
             records = self.fill(topic, 12000)
             process = p.start()
-            for down_s in [0, TRANSACTION_MS / 1000 + 1] * (8 if self.long else 1):
+            downs = [0, TRANSACTION_MS / 1000 + 1] * (8 if self.long else 1)
+            while downs or aborted[-1] == 0 and len(aborted) < MOST_DEATHS:
+                down_s = downs.pop(0) if downs else TRANSACTION_MS / 1000 + 1  # the last one came between two transactions
                 before = p.count("kept")
                 wait_until("a transaction is open", lambda: p.count("kept") > before and self.client.in_transaction(to), RECOVERY_S, process)
                 self.broker.kill9()

@@ -22,6 +22,7 @@ import time
 
 PIECE = 65536
 TICK_S = 0.02
+BIND_S = 30
 
 
 class Proxy:
@@ -38,7 +39,16 @@ class Proxy:
     def open(self):
         s = socket.socket()
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        s.bind(self.listen)
+        end = time.monotonic() + BIND_S
+        while True:
+            try:
+                s.bind(self.listen)
+                break
+            except OSError:  # somebody's passing connection may have it as its own end
+                if time.monotonic() > end:
+                    s.close()
+                    raise
+                time.sleep(TICK_S)
         s.listen(64)
         s.settimeout(0.1)
         self.listener = s

@@ -4,7 +4,7 @@ import os
 import subprocess
 
 from broker import OTHER_HOST
-from harness import EXIT_UNREACHABLE, Failure, expect, wait_until
+from harness import EXIT_UNREACHABLE, PATIENCE, Failure, expect, wait_until
 from suite import Suite, on
 
 MECHANISMS = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
@@ -35,7 +35,7 @@ class Security(Suite):
         for command in (["check", p.file], ["check", "--portable", p.file], ["sql", "--data", p.data, "-q", "SELECT * FROM leat_catalog"],
                         ["sql", "--data", p.data, "-q", "SHOW TABLES"]):
             out = subprocess.run([p.leat, *command], env=p.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                 timeout=60, check=False)
+                                 timeout=60 * PATIENCE, check=False)
             texts[" ".join(command[:2])] = out.stdout
         for folder, _, names in os.walk(p.folder):
             for name in names:

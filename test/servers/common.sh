@@ -100,28 +100,64 @@ end_server() { # DIR SIGNAL: asks, after five seconds insists
 
 memory_of() { awk '/VmRSS/ {now = $2} /VmHWM/ {most = $2} END {printf "memory %d MB, at most %d MB\n", now / 1024, most / 1024}' "/proc/$1/status"; }
 
+# Networks have moments: up to four tries, each failure but the last with a line and a longer pause.
+patiently() { # WHAT COMMAND...
+    local what=$1 pause
+    shift
+    for pause in 5 15 45; do
+        ! "$@" || return 0
+        echo "${0##*/}: $what failed; again in $pause s" >&2
+        sleep $pause
+    done
+    "$@"
+}
+
+# One run of Maven in FOLDER, its output in FOLDER/log; a silent connection is given up after a minute, not after Maven's half hour.
+run_maven() { # FOLDER JAVA_OPTIONS
+    local limits="-Dmaven.wagon.rto=60000 -Daether.connector.connectTimeout=20000 -Daether.connector.requestTimeout=60000"
+    (cd "$1" && MAVEN_OPTS="${MAVEN_OPTS:-} $limits $2" timeout 300 mvn -B -q -C -U dependency:copy-dependencies -DincludeScope=runtime \
+        -DoutputDirectory="$PWD/jars") >"$1/log" 2>&1 </dev/null
+}
+
+# Java's trust store may be empty or lack an authority that the system trusts: the hook that fills it comes with another package. Where it
+# does not do and the user named none, Maven gets one that holds what the system trusts.
+copy_dependencies() { # FOLDER
+    local bundle=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}
+    ! run_maven "$1" "" || return 0
+    case "${MAVEN_OPTS:-} ${JAVA_TOOL_OPTIONS:-}" in *javax.net.ssl.trustStore=*) return 1 ;; esac
+    [ -s "$bundle" ] && python3 "$servers_folder/java_truststore.py" "$bundle" "$1/trusted" || return 1
+    run_maven "$1" "-Djavax.net.ssl.trustStore=trusted -Djavax.net.ssl.trustStorePassword=changeit"
+}
+
 # Fetches the Maven dependencies on standard input, with what they need, into FOLDER; FOLDER/.complete marks a whole set. Maven checks
-# the checksums of what it fetches.
+# the checksums of what it fetches. One fetches at a time: neither the cache nor Maven's own repository takes two.
 fetch_jars() { # FOLDER
-    local folder=$1 dependencies work
+    local folder=$1 dependencies work lock
     dependencies=$(cat)
     [ "$(cat "$folder/.complete" 2>/dev/null || true)" != "$dependencies" ] || return 0
-    need java mvn
+    need java mvn python3 flock timeout
     mkdir -p "$cache"
-    work=$(mktemp -d "$cache/jars.XXXXXX")
-    printf '%s\n' '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>' \
-        '<groupId>local</groupId><artifactId>jars</artifactId><version>1</version>' \
-        "<dependencies>$dependencies</dependencies></project>" >"$work/pom.xml"
-    if ! mvn -B -q -C -f "$work/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$work/jars" >"$work/log" 2>&1; then
-        grep -m 3 ERROR "$work/log" >&2 || true
+    exec {lock}>"$cache/jars.lock"
+    flock "$lock"
+    if [ "$(cat "$folder/.complete" 2>/dev/null || true)" != "$dependencies" ]; then
+        rm -rf "$cache"/jars.??????
+        work=$(mktemp -d "$cache/jars.XXXXXX")
+        printf '%s\n' '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>' \
+            '<groupId>local</groupId><artifactId>jars</artifactId><version>1</version>' \
+            "<dependencies>$dependencies</dependencies></project>" >"$work/pom.xml"
+        echo "${0##*/}: fetching ${folder##*/} by Maven, once" >&2
+        if ! patiently "fetching ${folder##*/} by Maven" copy_dependencies "$work"; then
+            grep -m 3 ERROR "$work/log" >&2 || true
+            rm -rf "$work"
+            missing "Maven could not fetch the jars of $folder"
+        fi
+        chmod -R a+rX "$work/jars"
+        printf %s "$dependencies" >"$work/jars/.complete"
+        rm -rf "$folder"
+        mv -T "$work/jars" "$folder"
         rm -rf "$work"
-        missing "Maven could not fetch the jars of $folder"
     fi
-    chmod -R a+rX "$work/jars"
-    printf %s "$dependencies" >"$work/jars/.complete"
-    rm -rf "$folder"
-    mv -T "$work/jars" "$folder"
-    rm -rf "$work"
+    exec {lock}>&-
 }
 
 make_certificate() { # FOLDER NAME SUBJECT EXTENSION: NAME.key and NAME.pem, signed by FOLDER's authority

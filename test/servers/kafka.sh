@@ -150,7 +150,7 @@ format() { # NODE
 
 run_node() { launch "$top/$1" "${java[@]}" -Dserver.dir="$top/$1" kafka.Kafka "$top/$1/server.properties"; }
 
-wait_for_node() { wait_until_ready "$top/$1" 60 python3 "$servers_folder/kafka_rpc.py" "$(port_of "$1")" ready "$nodes" "$id"; }
+wait_for_node() { wait_until_ready "$top/$1" 180 python3 "$servers_folder/kafka_rpc.py" "$(port_of "$1")" ready "$nodes" "$id"; }
 
 start_node() { # NODE
     local first
@@ -213,7 +213,7 @@ nodes_named() { # [NODE]
 wait_until_ports_are_free() { # NODE
     local first tries
     first=$(port_of "$1")
-    for tries in $(seq 100); do
+    for tries in $(seq 600); do
         ports_are_free "$first" $((first + 1)) && return 0
         sleep 0.05
     done

@@ -31,7 +31,7 @@ ERRORS = {3: "unknown topic or partition", 5: "leader not available", 6: "not th
           39: "invalid replica assignment", 1: "offset out of range", 80: "preferred leader not available", 84: "election not needed",
           85: "no reassignment in progress"}
 COORDINATOR_NOT_AVAILABLE, TOPIC_EXISTS, ELECTION_NOT_NEEDED = 15, 36, 84
-TIMEOUT_S, WAIT_S = 15, 20
+TIMEOUT_S, WAIT_S, BROKER_MS = 30, 120, 25000
 
 
 class Failure(Exception):
@@ -260,7 +260,7 @@ def has_leaders(cluster, topic, count):
 def create(cluster, topic, partitions, replicas, *settings):
     pairs = [setting.partition("=") for setting in settings]
     body = array([string(topic) + struct.pack(">ihi", int(partitions), int(replicas), 0) + array(string(name) + string(value) for name, _, value in pairs)])
-    answer = cluster.call(CREATE_TOPICS, 2, body + struct.pack(">i?", 10000, False))
+    answer = cluster.call(CREATE_TOPICS, 2, body + struct.pack(">i?", BROKER_MS, False))
     answer.int32()
     for error, message in answer.array(lambda: (answer.string(), answer.int16(), answer.string())[1:]):
         check(error, f"create {topic}", ERRORS[TOPIC_EXISTS] if error == TOPIC_EXISTS else message)
@@ -268,7 +268,7 @@ def create(cluster, topic, partitions, replicas, *settings):
 
 
 def delete(cluster, topic):
-    answer = cluster.call(DELETE_TOPICS, 1, array([string(topic)]) + struct.pack(">i", 10000))
+    answer = cluster.call(DELETE_TOPICS, 1, array([string(topic)]) + struct.pack(">i", BROKER_MS))
     answer.int32()
     for _, error in answer.array(lambda: (answer.string(), answer.int16())):
         check(error, f"delete {topic}")
@@ -276,7 +276,7 @@ def delete(cluster, topic):
 
 
 def add_partitions(cluster, topic, total):
-    body = array([string(topic) + struct.pack(">ii", int(total), -1)]) + struct.pack(">i?", 10000, False)
+    body = array([string(topic) + struct.pack(">ii", int(total), -1)]) + struct.pack(">i?", BROKER_MS, False)
     answer = cluster.call(CREATE_PARTITIONS, 0, body)
     answer.int32()
     for _, error, message in answer.array(lambda: (answer.string(), answer.int16(), answer.string())):
@@ -286,7 +286,7 @@ def add_partitions(cluster, topic, total):
 
 def delete_records(cluster, topic, partition, before):
     node = cluster.partition(topic, int(partition))["leader"]
-    body = array([string(topic) + array([struct.pack(">iq", int(partition), int(before))])]) + struct.pack(">i", 10000)
+    body = array([string(topic) + array([struct.pack(">iq", int(partition), int(before))])]) + struct.pack(">i", BROKER_MS)
     answer = call(cluster.port_of(node), DELETE_RECORDS, 0, body)
     answer.int32()
     for _, results in answer.array(lambda: (answer.string(), answer.array(lambda: (answer.int32(), answer.int64(), answer.int16())))):
@@ -296,7 +296,7 @@ def delete_records(cluster, topic, partition, before):
 
 def reassign(cluster, topic, index, replicas):
     partition = struct.pack(">i", index) + compact_array(struct.pack(">i", node) for node in replicas) + b"\0"
-    body = struct.pack(">i", 10000) + compact_array([compact_string(topic) + compact_array([partition]) + b"\0"]) + b"\0"
+    body = struct.pack(">i", BROKER_MS) + compact_array([compact_string(topic) + compact_array([partition]) + b"\0"]) + b"\0"
     answer = cluster.call(ALTER_REASSIGNMENTS, 0, body, flexible=True)
 
     def result():
@@ -311,7 +311,7 @@ def reassign(cluster, topic, index, replicas):
 
 def elect(cluster, topic, index):
     """Makes the first replica the leader."""
-    body = b"\0" + array([string(topic) + array([struct.pack(">i", index)])]) + struct.pack(">i", 10000)
+    body = b"\0" + array([string(topic) + array([struct.pack(">i", index)])]) + struct.pack(">i", BROKER_MS)
     answer = cluster.call(ELECT_LEADERS, 1, body)
     answer.int32()
     check(answer.int16(), f"elect {topic}")
