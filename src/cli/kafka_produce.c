@@ -20,7 +20,7 @@ struct failure {
 struct produce {
     struct kafka_session *k;
     struct kafka_client *client;
-    const char *topic, *file, *key, *separator;
+    const char *topic, *file, *key, *separator, *null_text;
     const char *header_names[HEADERS_MAX], *header_values[HEADERS_MAX];
     uint32_t header_count;
     int64_t partition, rate;           // -1: by the key; 0: no limit
@@ -52,6 +52,7 @@ static int read_flag(struct produce *p, int argc, char **argv, int *i) {
         if (!*value) return kafka_usage(p->k, "--key-separator is empty");
         p->separator = value;
     } else if ((value = flag_value(argc, argv, i, "--key", &missing))) p->key = value;
+    else if ((value = flag_value(argc, argv, i, "--null", &missing))) p->null_text = value;
     else if ((value = flag_value(argc, argv, i, "--header", &missing))) return take_header(p, value);
     else if ((value = flag_value(argc, argv, i, "--partition", &missing))) {
         if (!kafka_number(value, 0, INT32_MAX, &p->partition)) return kafka_usage(p->k, "--partition takes a number, not '%s'", value);
@@ -180,6 +181,11 @@ static enum status send_one(struct produce *p, const char *key, size_t key_bytes
     }
 }
 
+// Is it the text that stands for NULL?
+static bool is_null(const struct produce *p, const char *text, size_t size_bytes) {
+    return p->null_text && text && strlen(p->null_text) == size_bytes && memcmp(p->null_text, text, size_bytes) == 0;
+}
+
 static enum status send_line(struct produce *p, const char *line, size_t size_bytes, struct error *e) {
     const char *key = p->key;
     size_t key_bytes = key ? strlen(key) : 0;
@@ -199,7 +205,9 @@ static enum status send_line(struct produce *p, const char *line, size_t size_by
         size_bytes -= key_bytes + strlen(p->separator);
         line = at + strlen(p->separator);
     }
-    TRY(send_one(p, key, key_bytes, size_bytes ? line : "", size_bytes, e));
+    if (is_null(p, key, key_bytes)) key = NULL, key_bytes = 0;
+    bool null_value = is_null(p, line, size_bytes);
+    TRY(send_one(p, key, key_bytes, null_value ? NULL : size_bytes ? line : "", null_value ? 0 : size_bytes, e));
     rd_kafka_poll(p->client->rk, 0);
     return STATUS_OK;
 }

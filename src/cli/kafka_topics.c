@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// kafka_topics.c: leat kafka topics: what is there, partition by partition, with first and next offset; --create and --delete.
+// kafka_topics.c: leat kafka topics: what is there, a line a topic, or for topics that are named a line a partition, with first and next offset;
+// --create and --delete.
 //
 // One request for all metadata and two for the offsets of a broker's partitions, however many topics there are.
 #include "cli/kafka_command.h"
@@ -7,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { NAMES_MAX = 256, CONFIGS_MAX = 64, COLUMNS = 8 };
+enum { NAMES_MAX = 256, CONFIGS_MAX = 64, COLUMNS = 8, TOPIC_COLUMNS = 6 };
 
 struct topics_options {
     const char *create, *delete;
@@ -216,33 +217,98 @@ static bool make_row(struct listing *l, const rd_kafka_metadata_topic_t *t, cons
     return true;
 }
 
-static void print_row(const char *const cells[COLUMNS], const int widths[COLUMNS]) {
-    static const bool right[COLUMNS] = {false, true, true, false, false, true, true, true};
-    for (int i = 0; i < COLUMNS; i++) printf("%s%*s", i ? "  " : "", right[i] ? widths[i] : i == COLUMNS - 1 ? 0 : -widths[i], cells[i]);
+struct table {
+    const char *const *head;
+    const bool *right;            // aligned so
+    int column_count;
+    const char **cells;           // row after row
+    size_t row_count;
+};
+
+static void print_row(const struct table *t, const char *const *cells, const int *widths) {
+    for (int i = 0; i < t->column_count; i++) printf("%s%*s", i ? "  " : "", t->right[i] ? widths[i] : i == t->column_count - 1 ? 0 : -widths[i], cells[i]);
     putchar('\n');
 }
 
-static enum status print_table(struct listing *l, struct error *e) {
-    static const char *const head[COLUMNS] = {"topic", "partition", "leader", "replicas", "isr", "earliest", "latest", "messages"};
-    size_t row_count = 0, row = 0;
-    int64_t total = 0, messages;
+static void print_cells(const struct table *t) {
     int widths[COLUMNS];
-    for (uint32_t i = 0; i < l->topic_count; i++) row_count += (size_t)l->topics[i]->partition_cnt;
-    const char *(*rows)[COLUMNS] = arena_alloc_array(&l->k->arena, row_count + 1, sizeof *rows);
-    if (!rows) return error_no_memory(e);
-    for (int c = 0; c < COLUMNS; c++) widths[c] = (int)strlen(head[c]);
+    for (int c = 0; c < t->column_count; c++) widths[c] = (int)strlen(t->head[c]);
+    for (size_t i = 0; i < t->row_count * (size_t)t->column_count; i++) {
+        int *width = &widths[i % (size_t)t->column_count], size = (int)strlen(t->cells[i]);
+        if (size > *width) *width = size;
+    }
+    if (t->row_count) print_row(t, t->head, widths);
+    for (size_t row = 0; row < t->row_count; row++) print_row(t, t->cells + row * (size_t)t->column_count, widths);
+    fflush(stdout);
+}
+
+static enum status print_partitions(struct listing *l, size_t partition_count, int64_t *total, struct error *e) {
+    static const char *const head[COLUMNS] = {"topic", "partition", "leader", "replicas", "isr", "earliest", "latest", "messages"};
+    static const bool right[COLUMNS] = {false, true, true, false, false, true, true, true};
+    struct table t = {.head = head, .right = right, .column_count = COLUMNS, .cells = arena_alloc_array(&l->k->arena, partition_count * COLUMNS + 1, sizeof *t.cells)};
+    int64_t messages;
+    if (!t.cells) return error_no_memory(e);
     for (uint32_t i = 0; i < l->topic_count; i++) {
-        for (int p = 0; p < l->topics[i]->partition_cnt; p++, row++) {
-            if (!make_row(l, l->topics[i], &l->topics[i]->partitions[p], rows[row], &messages)) return error_no_memory(e);
-            if (messages > 0) total += messages;
-            for (int c = 0; c < COLUMNS; c++) widths[c] = (int)strlen(rows[row][c]) > widths[c] ? (int)strlen(rows[row][c]) : widths[c];
+        for (int p = 0; p < l->topics[i]->partition_cnt; p++) {
+            if (!make_row(l, l->topics[i], &l->topics[i]->partitions[p], t.cells + t.row_count++ * COLUMNS, &messages)) return error_no_memory(e);
+            if (messages > 0) *total += messages;
         }
     }
-    if (row_count) print_row(head, widths);
-    for (row = 0; row < row_count; row++) print_row(rows[row], widths);
-    fflush(stdout);
-    fprintf(stderr, "%u topic%s, %zu partition%s, about %lld message%s, Kafka at %s\n", l->topic_count, l->topic_count == 1 ? "" : "s", row_count,
-            row_count == 1 ? "" : "s", (long long)total, total == 1 ? "" : "s", l->client->brokers);
+    print_cells(&t);
+    return STATUS_OK;
+}
+
+// Replicas: how many each partition has, "2-3" where that differs. Offsets: the least first one and the greatest next one.
+static bool make_topic_row(struct listing *l, const rd_kafka_metadata_topic_t *t, const char *cells[TOPIC_COLUMNS], int64_t *messages) {
+    struct arena *a = &l->k->arena;
+    int least = INT32_MAX, most = 0;
+    int64_t first = -1, next = -1;
+    bool known = true;
+    *messages = 0;
+    for (int i = 0; i < t->partition_cnt; i++) {
+        const rd_kafka_metadata_partition_t *p = &t->partitions[i];
+        int64_t earliest = offset_of(l->earliest, t->topic, p->id), latest = offset_of(l->latest, t->topic, p->id);
+        if (p->replica_cnt < least) least = p->replica_cnt;
+        if (p->replica_cnt > most) most = p->replica_cnt;
+        if (earliest >= 0 && (first < 0 || earliest < first)) first = earliest;
+        if (latest > next) next = latest;
+        known &= earliest >= 0 && latest >= earliest;
+        if (earliest >= 0 && latest >= earliest) *messages += latest - earliest;
+    }
+    cells[0] = t->topic;
+    cells[1] = number_text(a, t->partition_cnt);
+    cells[2] = !t->partition_cnt ? "?" : least == most ? number_text(a, most) : arena_printf(a, "%d-%d", least, most);
+    cells[3] = known ? number_text(a, *messages) : arena_printf(a, "%lld+?", (long long)*messages);
+    cells[4] = number_text(a, first);
+    cells[5] = number_text(a, next);
+    for (int i = 0; i < TOPIC_COLUMNS; i++) {
+        if (!cells[i]) return false;
+    }
+    return true;
+}
+
+static enum status print_topics(struct listing *l, int64_t *total, struct error *e) {
+    static const char *const head[TOPIC_COLUMNS] = {"topic", "partitions", "replicas", "messages", "earliest", "latest"};
+    static const bool right[TOPIC_COLUMNS] = {false, true, true, true, true, true};
+    struct table t = {.head = head, .right = right, .column_count = TOPIC_COLUMNS,
+                      .cells = arena_alloc_array(&l->k->arena, (size_t)l->topic_count * TOPIC_COLUMNS + 1, sizeof *t.cells)};
+    int64_t messages;
+    if (!t.cells) return error_no_memory(e);
+    for (uint32_t i = 0; i < l->topic_count; i++) {
+        if (!make_topic_row(l, l->topics[i], t.cells + t.row_count++ * TOPIC_COLUMNS, &messages)) return error_no_memory(e);
+        *total += messages;
+    }
+    print_cells(&t);
+    return STATUS_OK;
+}
+
+static enum status print_table(struct listing *l, bool by_partition, struct error *e) {
+    size_t partition_count = 0;
+    int64_t total = 0;
+    for (uint32_t i = 0; i < l->topic_count; i++) partition_count += (size_t)l->topics[i]->partition_cnt;
+    TRY(by_partition ? print_partitions(l, partition_count, &total, e) : print_topics(l, &total, e));
+    fprintf(stderr, "%u topic%s, %zu partition%s, about %lld message%s, Kafka at %s\n", l->topic_count, l->topic_count == 1 ? "" : "s", partition_count,
+            partition_count == 1 ? "" : "s", (long long)total, total == 1 ? "" : "s", l->client->brokers);
     if (!l->topic_count) fprintf(stderr, "make one with: leat kafka topics -b %s --create NAME --partitions 2\n", l->client->brokers);
     return STATUS_OK;
 }
@@ -293,7 +359,7 @@ static enum status list(struct kafka_session *k, struct kafka_client *c, const r
     struct listing l = {.k = k, .client = c};
     enum status status = choose_topics(&l, metadata, o, e);
     if (status == STATUS_OK) status = ask_offsets(&l, e);
-    if (status == STATUS_OK) status = o->json ? print_json(&l, e) : print_table(&l, e);
+    if (status == STATUS_OK) status = o->json ? print_json(&l, e) : print_table(&l, o->name_count > 0, e);
     if (l.earliest) rd_kafka_topic_partition_list_destroy(l.earliest);
     if (l.latest) rd_kafka_topic_partition_list_destroy(l.latest);
     return status;

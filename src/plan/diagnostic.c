@@ -8,11 +8,11 @@
 //        = help: hint
 //
 // A place of several lines shows the first and the last of them. Columns are counted in characters; carets stand under what the
-// terminal shows: tabs are drawn as blanks, wide characters take two columns, control characters are never passed on. The value of an option
-// that is a secret by its name is drawn as `…`, also in a text that cannot be parsed: it is looked for in the text itself.
+// terminal shows: tabs are drawn as blanks, wide characters take two columns, control characters are never passed on. What is secret (secret.h)
+// is drawn as `…`.
 #include "plan/diagnostic.h"
 #include "base/utf8.h"
-#include "plan/option.h"
+#include "plan/secret.h"
 
 enum { KEPT_ERRORS = 100, SHOWN_COLUMNS = 120, COLUMNS_BEFORE = 48, TAB_COLUMNS = 4 };
 
@@ -32,69 +32,6 @@ enum status diagnostics_add(struct diagnostics *d, enum severity severity, const
     item->severity = severity;
     item->error = *e;
     return STATUS_OK;
-}
-
-// --- secrets ---
-
-// A secret's bytes in the copy that is drawn: the first one, the others.
-enum { HIDDEN_FIRST = 1, HIDDEN = 2 };
-
-static bool is_word(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '`' || (unsigned char)c >= 0x80; }
-
-// Bytes of a comment at s, 0: it is none.
-static size_t comment_bytes(const char *s, const char *end) {
-    bool line = end - s >= 2 && s[0] == '-' && s[1] == '-', block = end - s >= 2 && s[0] == '/' && s[1] == '*';
-    if (!line && !block) return 0;
-    const char *stop = line ? memchr(s, '\n', (size_t)(end - s)) : memmem(s + 2, (size_t)(end - s - 2), "*/", 2);
-    return stop ? (size_t)(stop - s) + (block ? 2 : 0) : (size_t)(end - s);
-}
-
-// Bytes of the literal at s, with its quotes; to the end of the text if it is not closed.
-static size_t literal_bytes(const char *s, const char *end) {
-    for (const char *p = s + 1; p < end; p++) {
-        if (*p == '\\') p++;
-        else if (*p == *s) return (size_t)(p + 1 - s);
-    }
-    return (size_t)(end - s);
-}
-
-static bool names_secret(const char *s, size_t size_bytes) {
-    char key[256];
-    size_t n = 0;
-    for (size_t i = 0; i < size_bytes && n < sizeof key - 1; i++) {
-        if (s[i] != '`') key[n++] = s[i];
-    }
-    key[n] = 0;
-    return option_is_secret(key);
-}
-
-static void hide(char *s, size_t size_bytes) {
-    if (option_is_placeholder(s, size_bytes)) return;
-    for (size_t i = 0; i < size_bytes; i++) {
-        if (s[i] != '\n') s[i] = i ? HIDDEN : HIDDEN_FIRST;
-    }
-}
-
-// A key is a word or a literal; its value the literals after it, or after an option's quoted key also a word.
-static void hide_secrets(char *s, const char *end) {
-    enum { NOT_SECRET, WORD_IS, LITERAL_IS } key = NOT_SECRET;
-    for (size_t size = 0; s < end; s += size) {
-        if ((size = comment_bytes(s, end))) continue;
-        size = 1;
-        if (*s == ' ' || *s == '=' || (*s >= '\t' && *s <= '\r')) continue;
-        if (*s == '\'' || *s == '"') {
-            size = literal_bytes(s, end);
-            size_t inside = size - 1 - (size > 1 && s[size - 1] == *s);
-            if (key) hide(s + 1, inside);
-            else if (names_secret(s + 1, inside)) key = LITERAL_IS;
-        } else if (is_word(*s)) {
-            while (s + size < end && is_word(s[size])) size++;
-            bool raw = size == 1 && (*s == 'r' || *s == 'R') && s + 1 < end && (s[1] == '\'' || s[1] == '"');
-            if (raw) continue;
-            if (key == LITERAL_IS) hide(s, size);
-            key = key != LITERAL_IS && names_secret(s, size) ? WORD_IS : NOT_SECRET;
-        } else key = NOT_SECRET;
-    }
 }
 
 // One line of the text.
@@ -142,7 +79,7 @@ static enum status put_clean(struct drawing *d, const char *text) {
 static size_t character_columns(const char *s, const char *end, size_t *length) {
     (void)utf8_decode(s, (size_t)(end - s), length);
     if (*s == '\t') return TAB_COLUMNS;
-    if (*s == HIDDEN) return 0;
+    if (*s == SECRET_REST) return 0;
     if ((unsigned char)*s < ' ' || *s == 0x7F) return 1;
     if (*length == 1 && (unsigned char)*s >= 0x80) return 1;  // a broken byte, drawn as U+FFFD
     return utf8_width(s, *length);
@@ -150,8 +87,8 @@ static size_t character_columns(const char *s, const char *end, size_t *length) 
 
 static enum status put_character(struct buffer *out, const char *s, size_t length) {
     if (*s == '\t') return buffer_append_string(out, "    ");
-    if (*s == HIDDEN_FIRST) return buffer_append_string(out, "…");
-    if (*s == HIDDEN) return STATUS_OK;
+    if (*s == SECRET_FIRST) return buffer_append_string(out, "…");
+    if (*s == SECRET_REST) return STATUS_OK;
     if ((unsigned char)*s < ' ' || *s == 0x7F) return buffer_append_byte(out, ' ');
     if (length == 1 && (unsigned char)*s >= 0x80) return buffer_append_string(out, "\xEF\xBF\xBD");
     if (length == 2 && (unsigned char)s[0] == 0xC2 && (unsigned char)s[1] < 0xA0) return buffer_append_byte(out, ' ');  // C1 controls
@@ -249,7 +186,7 @@ static enum status draw_without_secrets(struct drawing *d, const struct source_t
     if (!text) return STATUS_NO_MEMORY;
     memcpy(text, source->text, source->size_bytes);
     text[source->size_bytes] = 0;
-    hide_secrets(text, text + source->size_bytes);
+    secrets_mark(text, source->size_bytes);
     const struct source_text shown = {.name = source->name, .text = text, .size_bytes = source->size_bytes};
     enum status status = draw_source(d, &shown, e);
     memory_free(memory, text, source->size_bytes + 1);

@@ -175,7 +175,9 @@ bool option_is_placeholder(const char *value, size_t size_bytes) {
 }
 
 bool option_is_secret(const char *key) {
-    static const char *const words[] = {"password", "secret", "token", "jaas", "key.pem", "keystore.key", "ssl_key", "assertion", "sasl.username", "authorization", "cookie"};
+    static const char *const words[] = {"password", "passwd", "passphrase", "secret", "token", "credential", "jaas", "key.pem", "keystore.key", "ssl_key", "assertion",
+                                        "sasl.username", "authorization", "cookie", "apikey", "api_key", "api-key", "api.key", "accesskey", "access_key", "access-key",
+                                        "access.key", "privatekey", "private_key", "private.key"};
     size_t size_bytes = strlen(key);
     if (size_bytes > 4 && strcasecmp(key + size_bytes - 4, ".url") == 0) return false;
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
@@ -183,6 +185,8 @@ bool option_is_secret(const char *key) {
     }
     return false;
 }
+
+bool option_hides(const char *key) { return option_is_secret(key) || strncasecmp(key, "header.", 7) == 0 || strcasecmp(key, "body") == 0; }
 
 static size_t table_size(const struct option *table) {
     size_t count = 0;
@@ -216,7 +220,7 @@ static enum status report_value(const struct option_value *v, const struct uopti
     (void)error_set(&e, STATUS_INVALID_QUERY, "LEAT_INVALID_OPTION", "the option `%s` of %s must be %s%s", v->option->name, what,
                     v->option->type == OPTION_ENUM ? "one of " : "", expected(v->option));
     e.span = given && span_known(given->value_span) ? given->value_span : v->span;
-    if (!v->option->secret && !option_is_secret(v->key)) error_set_value(&e, v->text, strlen(v->text));
+    if (!v->option->secret && !option_hides(v->key) && !strstr(v->text, "://")) error_set_value(&e, v->text, strlen(v->text));
     error_set_hint(&e, "%s", v->option->help ? v->option->help : "");
     return diagnostics_add(d, SEVERITY_ERROR, &e);
 }

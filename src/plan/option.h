@@ -44,6 +44,9 @@ bool option_is_set(const struct option_set *set, const char *name);
 enum status option_resolve(struct arena *a, const char *text, const char **out, struct error *e) WARN_UNUSED;
 // Whether a key of this name has a secret for its value, by its words (password, token …), whatever table it is of.
 bool option_is_secret(const char *key);
+// Whether the value of an option of this name is not to be shown: a secret, or what often holds one (a request's headers and body). Every option
+// that a table marks as secret is one of these: texts that cannot be parsed know no tables.
+bool option_hides(const char *key);
 // Whether a value is one placeholder and nothing else: nothing of it needs hiding.
 bool option_is_placeholder(const char *value, size_t size_bytes);
 bool parse_duration(const char *text, int64_t *us);   // '500 ms', '10 seconds', '1 minute', '1m', 'INTERVAL 5 SECONDS'; a bare number: false

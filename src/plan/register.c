@@ -3,6 +3,7 @@
 // below them. A statement that is wrong in itself is reported and leaves its dataset behind without a connector, so that its users
 // are not blamed.
 #include "plan/resolver.h"
+#include "plan/secret.h"
 
 static struct complaint at_name(const struct ustatement *s, const char *condition, const char *label) {
     return (struct complaint){.span = span_known(s->name.span) ? s->name.span : s->span, .condition = condition, .label = label};
@@ -49,7 +50,7 @@ static enum status warn_of_secrets(struct resolver *r, const struct option_set *
         size_t size_bytes = strlen(v->key);
         bool is_user = size_bytes >= 8 && equal_ignoring_case(v->key + size_bytes - 8, "username");
         bool is_header = strncmp(v->option->name, "header.", 7) == 0 || strcmp(v->option->name, "body") == 0;  // mostly none; those by name are
-        if (!v->is_set || is_user || !(option_is_secret(v->key) || (v->option->secret && !is_header))) continue;
+        if (!v->is_set || is_user || !(option_is_secret(v->key) || secret_in_value(v->text) || (v->option->secret && !is_header))) continue;
         if (strstr(v->text, "${env:") || strstr(v->text, "${file:")) continue;
         TRY(warn_about(r, v->span, "write '${env:NAME}' or '${file:PATH}': the text is shared, and kept in the data folder", "a secret stands in the text: the value of `%.100s`", v->key));
     }

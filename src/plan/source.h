@@ -37,6 +37,7 @@ struct position {                      // next record to read of one partition
     uint32_t partition;
     const char *name;                  // of the partition where a number does not say it (a file's path); else NULL
     int64_t offset;
+    int64_t stamp;                     // of the last range that was read there (struct range), 0: not known; of `start`: what it is now
 };
 struct positions {                     // a partition without an entry was found later: it is at its earliest record
     struct position *items;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // parse_error.c: the parser's errors: what was met, what would fit, and a guess at what was meant.
 #include "sql/parse.h"
+#include "plan/secret.h"
 
 static const char *const clause_words[] = {
     "SELECT", "FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "UNION", "INTERSECT", "EXCEPT", "JOIN", "INNER", "LEFT",
@@ -72,15 +73,17 @@ bool parse_enter(struct parser *p) {
     return false;
 }
 
-// A copy of a token, cut, for messages.
+// A copy of a token, cut, for messages. What is secret is not in it.
 static const char *quote_token(const struct parser *p, const struct token *t, char *out, size_t out_bytes) {
-    size_t size = token_size(t), most = 40;
+    uint32_t begin = p->tokens[0].span.begin, end = p->tokens[p->token_count - 1].span.end;
+    const char *text = secrets_hidden(p->arena, p->text + begin, end - begin, t->span.begin - begin, t->span.end - begin);
+    size_t size = text ? strlen(text) : 0, most = 40;
     bool cut = size > most;
     if (cut) {
         size = most;
-        while (size > 0 && ((unsigned char)p->text[t->span.begin + size] & 0xC0) == 0x80) size--;
+        while (size > 0 && ((unsigned char)text[size] & 0xC0) == 0x80) size--;
     }
-    snprintf(out, out_bytes, "%.*s%s", (int)size, p->text + t->span.begin, cut ? "…" : "");
+    snprintf(out, out_bytes, "%.*s%s", (int)size, text ? text : "", cut ? "…" : "");
     for (char *c = out; *c; c++) {
         if (*c == '\n' || *c == '\r' || *c == '\t') *c = ' ';
     }

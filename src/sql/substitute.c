@@ -2,6 +2,7 @@
 // substitute.c: ${name} in SQL text. A small reader of its own: it knows comments and quotes, so that -- within a string begins no
 // comment and a ${name} within a comment is none.
 #include "sql/substitute.h"
+#include "plan/secret.h"
 
 enum { MOST_DEPTH = 40, MOST_BYTES = 64 << 20, MOST_REPLACED = 100000 };
 
@@ -9,17 +10,26 @@ struct substituting {
     struct arena *arena;
     const struct substitution *with;
     struct diagnostics *diagnostics;
+    const char *text;   // the whole of it
+    size_t size_bytes;
     struct buffer out;
     uint32_t replaced;  // so far
     size_t errors;      // before the variable of the text that is being replaced
     bool failed;
 };
 
+// Is the place within an option's secret? It may be a password that happens to have ${ in it.
+static bool is_secret(const struct substituting *s, struct span span) {
+    const char *shown = secrets_hidden(s->arena, s->text, s->size_bytes, span.begin, span.end);
+    return !shown || memcmp(shown, s->text + span.begin, strlen(shown)) != 0;
+}
+
 static enum status report(struct substituting *s, struct span span, const char *condition, const char *message, const char *name, const char *hint) {
     struct error e;
-    (void)error_set(&e, STATUS_INVALID_QUERY, condition, "%s `%.100s`", message, name);
+    bool secret = is_secret(s, span);
+    (void)error_set(&e, STATUS_INVALID_QUERY, condition, "%s `%.100s`", message, secret ? "…" : name);
     e.span = span;
-    if (hint) error_set_hint(&e, "%s", hint);
+    if (hint && !secret) error_set_hint(&e, "%s", hint);
     s->failed = true;
     return diagnostics_add(s->diagnostics, SEVERITY_ERROR, &e);
 }
@@ -109,7 +119,7 @@ enum status sql_substitute(struct arena *a, const char *text, size_t size_bytes,
     *out = text;
     *out_bytes = size_bytes;
     if (!memmem(text, size_bytes, "${", 2)) return STATUS_OK;
-    struct substituting s = {.arena = a, .with = with, .diagnostics = d};
+    struct substituting s = {.arena = a, .with = with, .diagnostics = d, .text = text, .size_bytes = size_bytes};
     buffer_init(&s.out, a->memory);
     enum status status = expand(&s, text, size_bytes, 0, (struct span){0, 0});
     if (status == STATUS_OK && s.failed) status = STATUS_INVALID_QUERY;

@@ -140,7 +140,7 @@ static enum status add_start(struct stream *s, const struct stream_source *sourc
         bool found = false;
         for (uint32_t n = 0; n < read && !found; n++) found = same_partition(&items[n], p);
         if (found) continue;
-        items[ranges->count++] = (struct range){.partition = p->partition, .name = p->name, .begin = p->offset, .end = p->offset};
+        items[ranges->count++] = (struct range){.partition = p->partition, .name = p->name, .begin = p->offset, .end = p->offset, .stamp = p->stamp};
     }
     return STATUS_OK;
 }

@@ -150,7 +150,8 @@ struct positions flow_source_view(const struct flow_source *s) {
     return (struct positions){.items = s->positions.items, .count = (uint32_t)s->positions.count};
 }
 
-static enum status set_position(struct durable *d, struct flow_source *s, uint32_t partition, const char *name, int64_t offset) {
+// stamp 0: not known, which is no reason to forget the one there is.
+static enum status set_position(struct durable *d, struct flow_source *s, uint32_t partition, const char *name, int64_t offset, int64_t stamp) {
     struct position *p = find_position(s, partition, name);
     if (!p) {
         char *copy = name ? keep_text(d, name, strlen(name)) : NULL;
@@ -163,6 +164,7 @@ static enum status set_position(struct durable *d, struct flow_source *s, uint32
         p->partition = partition;
     }
     p->offset = offset;
+    if (stamp) p->stamp = stamp;
     return STATUS_OK;
 }
 
@@ -295,7 +297,7 @@ static enum status encode_flow(struct buffer *out, const struct flow_entry *f) {
         TRY(write_varint(out, s->positions.count));
         for (size_t p = 0; p < s->positions.count; p++) {
             const struct position *at = vector_at(&s->positions, p);
-            TRY(encode_range(out, &(struct range){.partition = at->partition, .name = at->name, .begin = at->offset}));
+            TRY(encode_range(out, &(struct range){.partition = at->partition, .name = at->name, .begin = at->offset, .stamp = at->stamp}));
         }
     }
     return STATUS_OK;
@@ -405,7 +407,7 @@ static enum status advance_flow(struct durable *d, struct flow_entry *f, const s
         if (!s) return error_no_memory(e);
         for (uint32_t r = 0; r < i->inputs[n].ranges.count; r++) {
             const struct range *g = &i->inputs[n].ranges.items[r];
-            if (set_position(d, s, g->partition, g->name, g->end) != STATUS_OK) return error_no_memory(e);
+            if (set_position(d, s, g->partition, g->name, g->end, g->stamp) != STATUS_OK) return error_no_memory(e);
         }
     }
     return STATUS_OK;
@@ -489,7 +491,7 @@ static enum status restore_flow(struct durable *d, struct reader *r, struct erro
         if (!s) status = r->failed ? unreadable(e, "snapshot") : error_no_memory(e);
         for (uint32_t p = 0; s && p < input.ranges.count && status == STATUS_OK; p++) {
             const struct range *g = &input.ranges.items[p];
-            if (set_position(d, s, g->partition, g->name, g->begin) != STATUS_OK) status = error_no_memory(e);
+            if (set_position(d, s, g->partition, g->name, g->begin, g->stamp) != STATUS_OK) status = error_no_memory(e);
         }
     }
     arena_release(&a);

@@ -83,7 +83,15 @@ class Client:
         spec = OffsetSpec.earliest() if earliest else OffsetSpec.latest()
         level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
         wanted = {TopicPartition(topic, p): spec for p in self.partitions(topic)}
-        return {t.partition: f.result(WAIT_S).offset for t, f in self.admin.list_offsets(wanted, isolation_level=level).items()}
+        end = time.monotonic() + WAIT_S
+        while True:
+            try:
+                return {t.partition: f.result(WAIT_S).offset for t, f in self.admin.list_offsets(wanted, isolation_level=level).items()}
+            except KafkaException:  # no leader yet; or a client that keeps the epoch of one before
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+                self.admin = AdminClient(self.base)
 
     def in_transaction(self, topic):
         """Whether a transaction was open on the topic: what is stable fell short of the end and was the same before and after the end was seen."""

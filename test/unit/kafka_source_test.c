@@ -15,7 +15,7 @@
 #include "base/checksum.h"
 #include "base/clock.h"
 #include "base/threads.h"
-#include "connector/kafka/kafka_fetch.h"
+#include "connector/kafka/kafka_source.h"
 #include "connector/registry.h"
 #include <librdkafka/rdkafka_mock.h>
 
@@ -269,6 +269,21 @@ static void test_latency(void **state) {
         if (spent_us > worst_us) worst_us = spent_us;
     }
     assert_true(worst_us < 1000000);  // the mock broker's own answers take up to 10 ms and the machine may be busy
+}
+
+// Too little to begin with, then more of it: the engine, which sleeps, is woken for that as well.
+static void test_not_enough(void **state) {
+    struct fixture *f = *state;
+    struct ranges ranges;
+    bool exhausted;
+    produce(f, "t", 0, 0, 60, 20);
+    must(f, open_source(f, true, false, (const char *const[]){"subscribe", "t", "startingOffsets", "earliest", "includeHeaders", "true", "minOffsetsPerTrigger", "100", "maxTriggerDelay", "1h", NULL}));
+    assert_false(next_ranges(f, &plenty, &ranges, &exhausted, 1));
+    produce(f, "t", 0, 60, 60, 20);
+    int64_t since_us = clock_monotonic_us();
+    assert_true(next_ranges(f, &plenty, &ranges, &exhausted, 30));
+    assert_true(clock_monotonic_us() - since_us < 15000000);
+    assert_true(ranges.items[0].end >= 100);
 }
 
 static void test_latest_and_assign(void **state) {
@@ -616,6 +631,65 @@ static void test_stop(void **state) {
     rd_kafka_mock_broker_set_rtt(f->cluster, 1, 0);
 }
 
+// Opening while the brokers hang ends with a stop, whatever the client is waiting for. What it is left in is never released.
+static void test_stop_when_opening(void **state) {
+    struct fixture *f = *state;
+    struct stopper stopper = {0};
+    f->stop = &stopper.stop;
+    rd_kafka_mock_broker_set_rtt(f->cluster, 1, 60000);
+    assert_int_equal(pthread_create(&stopper.thread, NULL, stop_soon, &stopper), 0);
+    int64_t since_us = clock_monotonic_us();
+    assert_int_equal(open_source(f, true, false, earliest), STATUS_UNREACHABLE);
+    int64_t spent_us = clock_monotonic_us() - since_us;
+    pthread_join(stopper.thread, NULL);
+    assert_null(f->source);
+    assert_true(spent_us < 1500000);
+    rd_kafka_mock_broker_set_rtt(f->cluster, 1, 0);
+    arena_release(&f->arena);
+    memory_init(&f->memory, "test", NULL, 0);
+    arena_init(&f->arena, &f->memory);
+}
+
+// A position of another topic of the same name, as brokers' ids tell: the mock cluster has none, so that they are given here.
+static void made_anew(struct fixture *f, bool fail) {
+    struct ranges ranges;
+    struct splits splits;
+    bool exhausted;
+    int64_t backlog, wake_at_us;
+    struct reading r = {.f = f};
+    produce(f, "t", 0, 0, 60, 20);
+    must(f, open_source(f, true, false, (const char *const[]){"subscribe", "t", "startingOffsets", "earliest", "includeHeaders", "true", "failOnDataLoss", fail ? "true" : "false", NULL}));
+    struct kafka_source *s = (struct kafka_source *)f->source;
+    struct kafka_partition *p = kafka_find_part(s, "t-0", 0)->partition;
+    assert_true(kafka_fetch_identify(s->fetch, p, 22));
+    position_of(f, "t-0")->offset = 40;
+    position_of(f, "t-0")->stamp = 22;
+    assert_true(next_ranges(f, &plenty, &ranges, &exhausted, 20));  // its own id: it goes on
+    assert_int_equal(ranges.items[0].begin, 40);
+    assert_int_equal(ranges.items[0].stamp, 22);
+    position_of(f, "t-0")->stamp = 11;
+    if (fail) {
+        assert_int_equal(f->source->class->latest(f->source, &f->arena, &f->from, &plenty, &ranges, &exhausted, &backlog, &wake_at_us, &f->e), STATUS_CONFLICT);
+        assert_string_equal(f->e.condition, "KAFKA_DATA_LOSS.PARTITION_OFFSET_CHANGED");
+        assert_non_null(strstr(f->e.message, "t-0"));
+        return;
+    }
+    assert_true(next_ranges(f, &plenty, &ranges, &exhausted, 20));
+    assert_int_equal(ranges.items[0].begin, 0);
+    assert_int_equal(ranges.items[0].stamp, 22);
+    must(f, f->source->class->splits(f->source, &f->arena, &ranges, &splits, &f->e));
+    must(f, read_splits(f, &splits, &r, &f->e));
+    advance(f, &ranges);
+    position_of(f, "t-0")->stamp = ranges.items[0].stamp;
+    commit(f);
+    produce(f, "t", 0, 60, 10, 20);
+    read_rows(f, &plenty, &r, 70);
+    assert_int_equal(position_of(f, "t-0")->offset, 70);
+}
+
+static void test_made_anew(void **state) { made_anew(*state, true); }
+static void test_made_anew_goes_on(void **state) { made_anew(*state, false); }
+
 // Closing while the watch waits for an answer.
 static void test_close_when_it_hangs(void **state) {
     struct fixture *f = *state;
@@ -692,6 +766,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_stream, setup, teardown),
         cmocka_unit_test_setup_teardown(test_latency, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_not_enough, setup, teardown),
         cmocka_unit_test_setup_teardown(test_latest_and_assign, setup, teardown),
         cmocka_unit_test_setup_teardown(test_batch, setup, teardown),
         cmocka_unit_test_setup_teardown(test_available_now, setup, teardown),
@@ -708,6 +783,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_out_of_range_above, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rewound_and_grown, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stop, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stop_when_opening, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_made_anew, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_made_anew_goes_on, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close_when_it_hangs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_new_topic, setup, teardown),
         cmocka_unit_test_setup_teardown(test_workers, setup, teardown),

@@ -5,7 +5,10 @@
 //     kafka_client.c    a client with its callbacks; errors → struct error; its log → ours
 //     kafka_offsets.c   offsets as Spark writes them: {"topic":{"0":23,"1":-2}}
 //     kafka_fetch.c     one consumer, one thread: messages into windows of partitions, bounded in bytes
-//     kafka_source.c    source_class over it
+//     kafka_probe.c     where a batch of records that cannot be read ends
+//     kafka_topics.c    which partitions, where reading begins and ends; its questions by kafka_ask.c
+//     kafka_watch.c     partitions that come and go
+//     kafka_source.c    source_class over it; kafka_read.c its batches
 //     kafka_call.c      steps of a transaction, with an end
 //     kafka_sink.c      sink_class: one transactional producer a store
 //
@@ -32,13 +35,15 @@ struct kafka_client {
     _Atomic bool down;            // no broker answers: said once, and once when one does again
     _Atomic bool told;            // it was said
     _Atomic bool was_up;          // one has answered
+    _Atomic bool end_told;        // why a transaction, or the client itself, is at its end: once
     bool trusted;                 // an earlier client of the same options was let in. As was_up: what looks like a wrong password is tried again
     bool quiet;                   // whoever uses it says itself that brokers are away: its own line is for debugging
     _Atomic bool closing;         // callbacks touch nothing any more
     pthread_mutex_t mutex;        // of what follows, written by librdkafka's threads
     char reason[256];             // the client's own words for it
     struct error fatal;           // status OK: none
-    bool abandoned;               // a call is left in it: neither used nor destroyed
+    _Atomic bool abandoned;       // a call is left in it: neither used nor destroyed
+    struct kafka_caller *caller;  // kafka_call.c's; NULL: no step has been asked for
     bool polled_as_consumer;      // the main queue is the consumer's: only the consumer's poll may serve it
 };
 
@@ -71,6 +76,7 @@ enum status kafka_error(const struct kafka_client *c, rd_kafka_resp_err_t code, 
 enum kafka_step { KAFKA_STEP_RECORD, KAFKA_STEP_COMMIT, KAFKA_STEP_ABORT };
 rd_kafka_error_t *kafka_transaction_step(struct kafka_client *client, enum kafka_step step, const rd_kafka_topic_partition_list_t *offsets, const char *group,
                                          int timeout_ms);
+void kafka_caller_free(struct kafka_caller *c);  // NULL is allowed; waits for its thread, which is in no call
 
 // One partition, as it is named in positions, ranges and leat_dead: "topic-3".
 enum status kafka_partition_name(struct arena *a, const char *topic, int32_t partition, const char **out) WARN_UNUSED;

@@ -314,13 +314,22 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
     }
 }
 
+// Its words for what ends a transaction or the client itself, "[thrd:…]: " left out; the next call's own error may say less.
+static void tell_end(struct kafka_client *c, const char *text) {
+    char words[300];
+    const char *begin = *text == '[' ? strstr(text, "]: ") : NULL;
+    copy_reason(words, sizeof words, begin ? begin + 3 : text);
+    log_write(c->log, atomic_exchange(&c->end_told, true) ? LOG_DEBUG : LOG_WARN, "%s: %s (Kafka at %s)", c->who, words, c->brokers);
+}
+
 // What matters comes by on_error and by answers; its own lines are for debugging. Configuration warnings are kafka_conf_warn's.
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text) {
     struct kafka_client *c = rd_kafka_opaque(rk);
     if (!c || atomic_load(&c->closing) || strcmp(facility, "CONFWARN") == 0) return;
     if (strcmp(facility, "FAIL") == 0) note_closed(c, text);
-    bool is_answered = strcmp(facility, "FATAL") == 0 || strcmp(facility, "TXNERR") == 0;  // the next call fails of it, and says so
-    if (c->log) log_write(c->log, level <= SYSLOG_CRITICAL && !is_answered ? LOG_ERROR : LOG_DEBUG, "%s: librdkafka: %s: %s", c->who, facility, text);
+    bool is_end = strcmp(facility, "FATAL") == 0 || strcmp(facility, "TXNERR") == 0;
+    if (is_end && c->log) tell_end(c, text);
+    else if (c->log) log_write(c->log, level <= SYSLOG_CRITICAL ? LOG_ERROR : LOG_DEBUG, "%s: librdkafka: %s: %s", c->who, facility, text);
 }
 
 // --- life ---
@@ -403,6 +412,7 @@ bool kafka_client_free(struct kafka_client *c) {
         atomic_store(&c->closing, true);
         return false;
     }
+    kafka_caller_free(c->caller);
     if (c->rk && rd_kafka_type(c->rk) == RD_KAFKA_PRODUCER) {
         rd_kafka_purge(c->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
         while (rd_kafka_poll(c->rk, 0) > 0) {

@@ -7,31 +7,19 @@
 //
 // Seeking is stopping and starting a partition in the client: what is still on its way from before is dropped by the client, which compares
 // versions, before it can reach us.
-#include "connector/kafka/kafka_fetch.h"
+#include "connector/kafka/kafka_probe.h"
 #include "base/clock.h"
 #include <errno.h>
 #include <time.h>
 
 enum { SEGMENT_MIN = 16 << 10, SEGMENT_MAX = 1 << 20, FETCH_BATCH = 512, DRAIN_ROUNDS = 16, SILENCE_US = 10000000, STOP_US = 300000, WAIT_STEP_US = 100000, FORWARD_PAUSE_US = 3000000 };
-enum { BAD_RECORDS_MAX = 1 << 24, BAD_RECORDS_STEP = 1024 };  // of one batch; of them at a time
-
-struct kafka_segment {
-    struct kafka_segment *next;
-    struct buffer *block;
-    uint32_t count;             // published
-    size_t used_bytes;          // of its messages, published
-    int64_t last_offset;
-};
-
-static inline struct kafka_message *segment_message(const struct kafka_segment *s, uint32_t index) {
-    return (struct kafka_message *)(void *)(s->block->data + s->block->capacity_bytes) - 1 - index;
-}
 
 static void wake_thread(struct kafka_fetch *f) { notify_raise(&f->event); }
 
 // Wakes whoever waits for this source. Under the lock.
 static void tell_engine(struct kafka_fetch *f) {
     pthread_cond_broadcast(&f->changed);
+    f->news++;
     if (!f->engine_waits || !f->config.wake) return;
     f->engine_waits = false;
     notify_raise(f->config.wake);
@@ -177,7 +165,7 @@ static uint8_t *put_headers(uint8_t *out, const rd_kafka_headers_t *headers, uin
     return out;
 }
 
-static bool store(struct kafka_partition *p, const rd_kafka_message_t *m) {
+bool kafka_fetch_store(struct kafka_partition *p, const rd_kafka_message_t *m) {
     if (m->offset < p->tail_end) return true;  // the front of a batch that was entered in its middle
     rd_kafka_headers_t *headers = NULL;
     rd_kafka_timestamp_type_t type;
@@ -202,32 +190,13 @@ static bool store(struct kafka_partition *p, const rd_kafka_message_t *m) {
     return true;
 }
 
-// A record that cannot be read. The reason's text is in each segment once.
-static bool store_bad(struct kafka_partition *p, int64_t offset) {
-    struct kafka_probe *q = &p->probe;
-    size_t taken = p->tail ? p->tail_bytes + ((size_t)p->tail_count + 1) * sizeof(struct kafka_message) : 0;
-    if (p->tail && p->tail == q->told_in && taken <= p->tail->block->capacity_bytes) {
-        *segment_message(p->tail, p->tail_count++) = (struct kafka_message){.bytes = q->told, .offset = offset, .key_bytes = KAFKA_NULL_BYTES, .value_bytes = (uint32_t)strlen(q->reason),
-                                                                            .timestamp_type = -1, .is_bad = true};
-        p->tail_end = offset + 1;
-        return true;
-    }
-    rd_kafka_message_t m = {.offset = offset, .payload = q->reason, .len = strlen(q->reason)};
-    if (!store(p, &m)) return false;
-    struct kafka_message *message = segment_message(p->tail, p->tail_count - 1);
-    message->is_bad = true;
-    q->told_in = p->tail;
-    q->told = message->bytes;
-    return true;
-}
-
 static void note_reason(struct kafka_partition *p, const char *reason) {
     pthread_mutex_lock(&p->fetch->mutex);
     snprintf(p->reason, sizeof p->reason, "%s", reason ? reason : "");
     pthread_mutex_unlock(&p->fetch->mutex);
 }
 
-static void stop_partition(struct kafka_partition *p) {
+void kafka_fetch_stop(struct kafka_partition *p) {
     if (p->is_started) rd_kafka_consume_stop(p->handle, p->partition);
     p->is_started = false;
 }
@@ -239,81 +208,18 @@ static bool start_partition(struct kafka_partition *p, int64_t offset) {
 }
 
 // From inside the loop over messages: what is left of them is from before.
-static void reposition(struct kafka_partition *p, int64_t offset) {
-    stop_partition(p);
+void kafka_fetch_reposition(struct kafka_partition *p, int64_t offset) {
+    kafka_fetch_stop(p);
     p->is_discarding = true;
     start_partition(p, offset);
-}
-
-static bool is_unreadable(rd_kafka_resp_err_t code) {
-    return code == RD_KAFKA_RESP_ERR__BAD_MSG || code == RD_KAFKA_RESP_ERR__BAD_COMPRESSION || code == RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED ||
-           code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || code == RD_KAFKA_RESP_ERR_INVALID_MSG;
-}
-
-static void fail_endless(struct kafka_partition *p) {
-    struct error e;
-    (void)error_set(&e, STATUS_IO, "LEAT_KAFKA_ERROR", "reading %s at offset %lld: %s; and the broker gives the same batch for the %d offsets behind it", p->name, (long long)p->probe.first,
-                    p->probe.reason, BAD_RECORDS_MAX);
-    error_set_hint(&e, "no batch has so many records: the broker's files may be damaged");
-    kafka_fetch_fail(p->fetch, &e);
-}
-
-// Where does the batch end?
-static void probe_on(struct kafka_partition *p) {
-    struct kafka_probe *q = &p->probe;
-    if (q->high < 0 || q->high - q->low > 1) {
-        q->at = q->high < 0 ? q->low + q->step : q->low + (q->high - q->low) / 2;
-        if (q->at - q->first > BAD_RECORDS_MAX) {
-            stop_partition(p);
-            p->is_discarding = true;
-            fail_endless(p);
-            return;
-        }
-        if (q->high < 0) q->step *= 2;
-        reposition(p, q->at);
-        return;
-    }
-    q->is_active = false;
-    q->is_storing = true;
-    stop_partition(p);
-    p->is_discarding = true;
-}
-
-// Every record of the batch leaves its place behind, for the dead rows: some at a time, as the window has room.
-static void store_bad_records(struct kafka_partition *p) {
-    struct kafka_probe *q = &p->probe;
-    for (int i = 0; i < BAD_RECORDS_STEP && q->first <= q->low; i++, q->first++) {
-        if (!store_bad(p, q->first)) return;
-    }
-    if (q->first <= q->low) return;
-    q->is_storing = false;
-    reposition(p, q->high);
-}
-
-static void begin_probe(struct kafka_partition *p, const rd_kafka_message_t *m) {
-    struct kafka_probe *q = &p->probe;
-    int64_t first = m->offset > p->tail_end ? m->offset : p->tail_end;
-    *q = (struct kafka_probe){.is_active = true, .base = m->offset, .first = first, .low = first, .high = -1, .step = 1};
-    snprintf(q->reason, sizeof q->reason, "%s", rd_kafka_message_errstr(m));
-    probe_on(p);
-}
-
-static void answer_probe(struct kafka_partition *p, const rd_kafka_message_t *m) {
-    struct kafka_probe *q = &p->probe;
-    if (is_unreadable(m->err) && m->offset == q->base) q->low = q->at;
-    else if (!m->err || is_unreadable(m->err) || m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF || m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
-             m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
-        q->high = q->at;
-    else return;
-    probe_on(p);
 }
 
 // The client's word on a partition, in the place of a message.
 static void handle_event(struct kafka_partition *p, const rd_kafka_message_t *m) {
     struct kafka_fetch *f = p->fetch;
     bool trouble = false;
-    if (is_unreadable(m->err)) {
-        begin_probe(p, m);
+    if (kafka_is_unreadable(m->err)) {
+        kafka_probe_begin(p, m);
         return;
     }
     switch (m->err) {
@@ -322,7 +228,7 @@ static void handle_event(struct kafka_partition *p, const rd_kafka_message_t *m)
         return;
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-        stop_partition(p);
+        kafka_fetch_stop(p);
         p->is_discarding = true;
         pthread_mutex_lock(&f->mutex);
         p->out_of_range_at = p->tail_end;
@@ -360,7 +266,7 @@ static void restart(struct kafka_partition *p) {
     p->tail_end = offset;
     p->next_capacity = SEGMENT_MIN;
     pthread_mutex_unlock(&f->mutex);
-    stop_partition(p);
+    kafka_fetch_stop(p);
     start_partition(p, offset);
     pthread_mutex_lock(&f->mutex);
 }
@@ -373,7 +279,7 @@ static void resume(struct kafka_partition *p) {
     p->probe.is_active = p->probe.is_storing = false;
     tell_engine(f);
     pthread_mutex_unlock(&f->mutex);
-    stop_partition(p);
+    kafka_fetch_stop(p);
     start_partition(p, p->tail_end);
     pthread_mutex_lock(&f->mutex);
 }
@@ -404,7 +310,7 @@ static void drain(struct kafka_partition *p) {
     for (int i = 0; i < DRAIN_ROUNDS; i++) {
         if (!begin_filling(p)) return;
         if (p->probe.is_storing) {
-            store_bad_records(p);
+            kafka_probe_store(p);
             atomic_store(&p->ready, true);
             end_filling(p, true);
             continue;
@@ -414,9 +320,9 @@ static void drain(struct kafka_partition *p) {
         for (ssize_t k = 0; k < n; k++) {
             const rd_kafka_message_t *m = f->messages[k];
             if (p->is_discarding) (void)m;
-            else if (p->probe.is_active) answer_probe(p, m);
+            else if (p->probe.is_active) kafka_probe_answer(p, m);
             else if (m->err) handle_event(p, m);
-            else (void)store(p, m);
+            else (void)kafka_fetch_store(p, m);
             rd_kafka_message_destroy(f->messages[k]);
         }
         if (n > 0) atomic_store(&p->ready, true);  // until it is empty: the client speaks up for an empty queue only
@@ -493,7 +399,7 @@ enum status kafka_fetch_new(const struct kafka_fetch_config *c, struct kafka_fet
 
 static void free_partition(struct kafka_partition *p) {
     rd_kafka_queue_cb_event_enable(p->queue, NULL, NULL);
-    stop_partition(p);
+    kafka_fetch_stop(p);
     while (p->first) drop_segment(p);
     rd_kafka_queue_destroy(p->queue);
     rd_kafka_topic_destroy(p->handle);
@@ -591,6 +497,13 @@ bool kafka_fetch_identify(struct kafka_fetch *f, struct kafka_partition *p, int6
     if (same && topic_id) p->topic_id = topic_id;
     pthread_mutex_unlock(&f->mutex);
     return same;
+}
+
+int64_t kafka_fetch_topic_id(struct kafka_fetch *f, const struct kafka_partition *p) {
+    pthread_mutex_lock(&f->mutex);
+    int64_t topic_id = p->topic_id;
+    pthread_mutex_unlock(&f->mutex);
+    return topic_id;
 }
 
 static bool is_another_topic(const struct kafka_partition *p, int64_t topic_id) { return topic_id && p->topic_id && topic_id != p->topic_id; }
@@ -705,8 +618,16 @@ enum status kafka_fetch_offer(struct kafka_fetch *f, struct kafka_offer *offers,
         any |= offers[i].end > offers[i].begin;
     }
     if (!any) f->engine_waits = true;
+    f->news_offered = f->news;
     pthread_mutex_unlock(&f->mutex);
     return status;
+}
+
+void kafka_fetch_not_enough(struct kafka_fetch *f) {
+    pthread_mutex_lock(&f->mutex);
+    f->engine_waits = true;
+    if (f->news != f->news_offered) tell_engine(f);
+    pthread_mutex_unlock(&f->mutex);
 }
 
 void kafka_fetch_committed(struct kafka_fetch *f, struct kafka_partition *p, int64_t position_) {

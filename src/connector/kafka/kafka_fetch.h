@@ -120,7 +120,8 @@ struct kafka_fetch {
     struct vector partitions;      // struct kafka_partition *
     size_t window_bytes;           // used
     uint32_t turn;                 // who is offered first
-    bool engine_waits;             // `offer` had nothing
+    bool engine_waits;             // `offer` had nothing, or not enough
+    uint64_t news, news_offered;   // counts what has come; as of the last offer
     bool closing;
     bool has_thread;
     struct error fatal;            // status OK: none
@@ -141,6 +142,7 @@ void kafka_fetch_rewind(struct kafka_fetch *f, struct kafka_partition *p, int64_
 void kafka_fetch_rewind_locked(struct kafka_partition *p, int64_t above, int64_t offset, int64_t topic_id);  // the same, under the lock; without the seek
 // Takes over a topic's id. False: it has another one than before, which stays until the partition is rewound.
 bool kafka_fetch_identify(struct kafka_fetch *f, struct kafka_partition *p, int64_t topic_id);
+int64_t kafka_fetch_topic_id(struct kafka_fetch *f, const struct kafka_partition *p);  // 0: not known
 void kafka_fetch_fail(struct kafka_fetch *f, const struct error *e);  // every later call gives this error; the first one stays
 
 struct kafka_offer {
@@ -154,6 +156,9 @@ struct kafka_offer {
 };
 // What is in the windows, up to a number of messages and bytes, shared out fairly.
 enum status kafka_fetch_offer(struct kafka_fetch *f, struct kafka_offer *offers, uint32_t count, int64_t row_limit, int64_t size_limit, struct error *e) WARN_UNUSED;
+
+// What was offered is too little to begin with: the engine is woken when more has come.
+void kafka_fetch_not_enough(struct kafka_fetch *f);
 
 struct kafka_slice {
     struct buffer *block;          // referenced

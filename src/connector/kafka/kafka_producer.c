@@ -13,6 +13,7 @@
 //     it does not                 the epoch is done again with one message a request. A transaction is lost with the first refusal, so that a
 //                                 run finds no more than were under way, five a broker; without transactions one run finds them all
 #include "connector/kafka/kafka_producer.h"
+#include "connector/kafka/kafka_topics.h"
 #include "base/checksum.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
@@ -355,10 +356,13 @@ void kafka_producer_free(struct kafka_producer *p) {
 // --- topics ---
 
 static enum status read_metadata(struct kafka_producer *p, struct kafka_topic *t, rd_kafka_resp_err_t *code, struct error *e) {
-    const struct rd_kafka_metadata *metadata;
+    struct kafka_asking asking = {.client = p->client, .stop = p->stop};
+    struct kafka_question question = {0};
     char what[300];
     snprintf(what, sizeof what, "asking for topic `%.250s`", t->name);
-    rd_kafka_resp_err_t result = rd_kafka_metadata(p->client->rk, 0, t->handle, &metadata, TOPIC_WAIT_MS);
+    snprintf(question.topic, sizeof question.topic, "%s", t->name);
+    rd_kafka_resp_err_t result = kafka_ask(&asking, &question, TOPIC_WAIT_MS);
+    const struct rd_kafka_metadata *metadata = question.metadata;
     while (rd_kafka_poll(p->client->rk, 0) > 0) {
     }
     if (result) {
@@ -438,14 +442,16 @@ enum status kafka_producer_has_partition(struct kafka_producer *p, struct kafka_
 }
 
 enum status kafka_producer_is_empty(struct kafka_producer *p, struct kafka_topic *t, bool *out, struct error *e) {
+    struct kafka_asking asking = {.client = p->client, .stop = p->stop};
     *out = true;
     for (int32_t i = 0; i < t->partition_count && *out; i++) {
-        int64_t low = 0, high = 0;
+        struct kafka_question question = {.partition = i, .bounds = true};
         char what[300];
         snprintf(what, sizeof what, "asking for the offsets of %.250s-%d", t->name, i);
-        rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(p->client->rk, t->name, i, &low, &high, TOPIC_WAIT_MS);
+        snprintf(question.topic, sizeof question.topic, "%s", t->name);
+        rd_kafka_resp_err_t code = kafka_ask(&asking, &question, TOPIC_WAIT_MS);
         if (code) return kafka_error(p->client, code, NULL, what, e);
-        *out = low >= high;
+        *out = question.low >= question.high;
     }
     return STATUS_OK;
 }

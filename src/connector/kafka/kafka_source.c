@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// kafka_source.c: source_class over kafka_fetch.h: options, ranges, splits, batches. Spark's options, columns and rules.
+// kafka_source.c: source_class over kafka_fetch.h: options, ranges, splits. Spark's options, columns and rules. Batches are kafka_read.c's.
 //
 // A stream's ranges are what the windows hold; a batch query's are the whole way to the end that was there when it opened, read through the
-// same windows. A split is cut into batches by its messages alone (4,096, or a megabyte), so that reading it again gives the same ones.
-#include "connector/kafka/kafka_fetch.h"
-#include "connector/kafka/kafka_topics.h"
-#include "connector/kafka/kafka_watch.h"
+// same windows.
+#include "connector/kafka/kafka_source.h"
 #include "connector/registry.h"
 #include "base/clock.h"
 #include <stdio.h>
 #include <strings.h>
 
-enum { SPLIT_MIN = 1024, SPLIT_MAX = 8192, SPLITS_WANTED = 16, RAW_BYTES_MAX = 65536, LOOK_US = 5000000, LOOK_US_MIN = 100000,
-       QUEUES_KB = 32 << 10, QUEUE_KB_MAX = 4 << 10, QUEUE_KB_MIN = 64, FETCH_KB_MAX = 1 << 10 };
-static const uint64_t row_limit_bytes = UINT64_C(16) << 20;
-enum { COLUMN_KEY, COLUMN_VALUE, COLUMN_TOPIC, COLUMN_PARTITION, COLUMN_OFFSET, COLUMN_TIMESTAMP, COLUMN_TIMESTAMP_TYPE, COLUMN_HEADERS, COLUMN_COUNT };
+enum { SPLIT_MIN = 1024, SPLIT_MAX = 8192, SPLITS_WANTED = 16, LOOK_US = 5000000, LOOK_US_MIN = 100000,
+       QUEUES_KB = 32 << 10, QUEUE_KB_MAX = 4 << 10, QUEUE_KB_MIN = 64, FETCH_KB_MAX = 512, QUEUES_MESSAGES = 40000, QUEUE_MESSAGES_MAX = 10000, QUEUE_MESSAGES_MIN = 1000 };
 
 const struct option kafka_source_options[] = {
     {"kafka.*", OPTION_STRING, NULL, false, false, NULL, "passed to the client: kafka.bootstrap.servers, kafka.security.protocol …"},
@@ -44,31 +40,6 @@ const struct option kafka_source_options[] = {
     {NULL, OPTION_STRING, NULL, false, false, NULL, NULL},
 };
 
-struct part {                     // a partition of the table
-    struct kafka_partition *partition;
-    int64_t earliest;             // where it begins for a flow that has no position in it; −1: not asked yet
-    int64_t stop;                 // where a batch query or --available-now ends; INT64_MAX: nowhere
-};
-
-struct kafka_source {
-    struct source source;         // first
-    struct arena arena;
-    struct kafka_topics topics;
-    struct kafka_client *client;
-    struct kafka_fetch *fetch;
-    struct kafka_watch *watch;
-    struct kafka_asking asking;
-    const char *description;
-    const char *commit_group;
-    bool headers;
-    bool has_end;
-    int64_t max_offsets, min_offsets, min_delay_us, waits_since_us;
-    struct vector parts;          // struct part; changed by the engine's thread alone, between epochs
-    struct error start_error;     // why no flow can begin here; flows that have begun do not mind
-};
-
-static const struct field header_fields[] = {{"key", &type_string, true}, {"value", &type_binary, true}};
-
 // --- what it is ---
 
 static enum status kafka_schema(const struct source_request *r, struct arena *a, bool offline, const struct type **out, struct error *e) {
@@ -78,7 +49,7 @@ static enum status kafka_schema(const struct source_request *r, struct arena *a,
         error_set_hint(e, "leave the column list out: CREATE TABLE %s USING kafka OPTIONS (…); a view takes the values apart", r->table_name);
         return STATUS_INVALID_QUERY;
     }
-    const struct type *header = type_struct(a, header_fields, 2), *headers = header ? type_array(a, header, true) : NULL;
+    const struct type *header = type_struct(a, kafka_header_fields, 2), *headers = header ? type_array(a, header, true) : NULL;
     const struct field fields[COLUMN_COUNT] = {
         {"key", &type_binary, true}, {"value", &type_binary, true}, {"topic", &type_string, true}, {"partition", &type_int, true},
         {"offset", &type_bigint, true}, {"timestamp", &type_timestamp, true}, {"timestampType", &type_int, true}, {"headers", headers, true},
@@ -138,20 +109,24 @@ static void set_unless_given(rd_kafka_conf_t *conf, rd_kafka_conf_t *plain, cons
     if (strcmp(now, before) == 0) (void)rd_kafka_conf_set(conf, name, value, reason, sizeof reason);
 }
 
-static void set_kilobytes(rd_kafka_conf_t *conf, rd_kafka_conf_t *plain, const char *name, int64_t kilobytes, int64_t unit) {
+static void set_number(rd_kafka_conf_t *conf, rd_kafka_conf_t *plain, const char *name, int64_t number, int64_t unit) {
     char text[32];
-    snprintf(text, sizeof text, "%lld", (long long)(kilobytes * unit));
+    snprintf(text, sizeof text, "%lld", (long long)(number * unit));
     set_unless_given(conf, plain, name, text);
 }
 
-// The client's queues hold 32 MB together, what is on its way included: many partitions have smaller ones, filled by smaller fetches.
+// The client's queues hold 32 MB together, what is on its way included: many partitions have smaller ones, filled by smaller fetches. It counts
+// the messages' own bytes and not its half a kilobyte for each, so that their number is bounded too.
 static void set_queues(rd_kafka_conf_t *conf, rd_kafka_conf_t *plain, uint32_t partition_count, bool has_backoff) {
-    int64_t each = QUEUES_KB / (partition_count ? partition_count : 1);
+    int64_t parts = partition_count ? partition_count : 1, each = QUEUES_KB / parts, messages = QUEUES_MESSAGES / parts;
     if (each > QUEUE_KB_MAX) each = QUEUE_KB_MAX;
     if (each < QUEUE_KB_MIN) each = QUEUE_KB_MIN;
+    if (messages > QUEUE_MESSAGES_MAX) messages = QUEUE_MESSAGES_MAX;
+    if (messages < QUEUE_MESSAGES_MIN) messages = QUEUE_MESSAGES_MIN;
     // without the back-off, a full queue stands still for a second
-    set_kilobytes(conf, plain, "queued.max.messages.kbytes", has_backoff ? each == QUEUE_KB_MAX ? each : (each + 1) / 2 : 16 * each, 1);
-    set_kilobytes(conf, plain, "fetch.message.max.bytes", each / 2 < FETCH_KB_MAX ? each / 2 : FETCH_KB_MAX, 1024);
+    set_number(conf, plain, "queued.max.messages.kbytes", has_backoff ? each == QUEUE_KB_MAX ? each : (each + 1) / 2 : 16 * each, 1);
+    set_number(conf, plain, "queued.min.messages", has_backoff ? messages : 1000000, 1);
+    set_number(conf, plain, "fetch.message.max.bytes", each / 2 < FETCH_KB_MAX ? each / 2 : FETCH_KB_MAX, 1024);
 }
 
 // partition_count 0: not known yet.
@@ -165,8 +140,7 @@ static enum status make_client(struct kafka_source *s, uint32_t partition_count,
     set_unless_given(conf, plain, "check.crcs", "true");
     set_unless_given(conf, plain, "fetch.queue.backoff.ms", "2");
     set_queues(conf, plain, partition_count, has_backoff);
-    set_unless_given(conf, plain, "queued.min.messages", "1000000");
-    set_unless_given(conf, plain, "fetch.max.bytes", "8388608");
+    set_unless_given(conf, plain, "fetch.max.bytes", "2097152");
     set_unless_given(conf, plain, "fetch.error.backoff.ms", "100");
     if (s->has_end) set_unless_given(conf, plain, "fetch.wait.max.ms", "50");  // how long the client may wait to learn that the end is reached
     rd_kafka_conf_destroy(plain);
@@ -180,7 +154,7 @@ static enum status make_client(struct kafka_source *s, uint32_t partition_count,
     return STATUS_OK;
 }
 
-static struct part *find_part(const struct kafka_source *s, const char *name, size_t hint) {
+struct part *kafka_find_part(const struct kafka_source *s, const char *name, size_t hint) {
     for (size_t i = 0; i < s->parts.count; i++) {
         struct part *p = vector_at(&s->parts, (i + hint) % s->parts.count);
         if (strcmp(p->partition->name, name) == 0) return p;
@@ -191,7 +165,7 @@ static struct part *find_part(const struct kafka_source *s, const char *name, si
 static enum status add_part(struct kafka_source *s, const char *topic, int32_t number, int64_t earliest, struct error *e) {
     struct part part = {.earliest = earliest, .stop = INT64_MAX};
     TRY(kafka_fetch_partition(s->fetch, topic, number, &part.partition, e));
-    if (find_part(s, part.partition->name, s->parts.count)) return STATUS_OK;
+    if (kafka_find_part(s, part.partition->name, s->parts.count)) return STATUS_OK;
     return vector_push(&s->parts, &part) == STATUS_OK ? STATUS_OK : error_no_memory(e);
 }
 
@@ -325,7 +299,7 @@ static enum status kafka_start(struct source *source, struct arena *a, struct po
             return error_set(e, STATUS_INVALID_ARGUMENT, "RESOLVED_START_OFFSET_GREATER_THAN_END_OFFSET", "the start %lld (%s) is greater than the end %lld (%s) for topic %s partition %d",
                              (long long)offset, s->topics.start.option_name, (long long)p->stop, s->topics.end.option_name, p->partition->topic, p->partition->partition);
         }
-        out->items[out->count++] = (struct position){.partition = p->partition->id, .name = p->partition->name, .offset = offset};
+        out->items[out->count++] = (struct position){.partition = p->partition->id, .name = p->partition->name, .offset = offset, .stamp = kafka_fetch_topic_id(s->fetch, p->partition)};
     }
     return STATUS_OK;
 }
@@ -387,6 +361,24 @@ static enum status check_rewound(struct kafka_source *s, const struct part *part
     return STATUS_OK;
 }
 
+// A position of another topic of this name: between two runs it was deleted and made anew, and may have grown beyond what was read of the old one.
+static enum status check_stamp(struct kafka_source *s, const struct part *part, const struct position *at, struct error *e) {
+    struct kafka_partition *p = part->partition;
+    int64_t low, high;
+    if (!at->stamp || p->is_deleted) return STATUS_OK;
+    int64_t topic_id = kafka_fetch_topic_id(s->fetch, p);
+    pthread_mutex_lock(&s->fetch->mutex);
+    bool known = p->rewound_by_id && p->rewound_above >= 0;
+    pthread_mutex_unlock(&s->fetch->mutex);
+    if (!topic_id || topic_id == at->stamp || known) return STATUS_OK;
+    TRY(kafka_query_bounds(&s->asking, p->topic, p->partition, &low, &high, e));
+    TRY(kafka_data_loss(s->topics.fail_on_data_loss, s->source.request.log, "PARTITION_OFFSET_CHANGED", e,
+                        "Partition %s was read up to offset %lld, and its topic was deleted and made anew since; it has offsets %lld to %lld now", p->name,
+                        (long long)at->offset, (long long)low, (long long)high));
+    kafka_fetch_rewind(s->fetch, p, 0, low, topic_id);
+    return STATUS_OK;
+}
+
 static void add_offer(struct kafka_offer *offers, uint32_t *count, const struct part *p, int64_t from) {
     offers[(*count)++] = (struct kafka_offer){.partition = p->partition, .from = from, .stop = p->stop};
 }
@@ -403,8 +395,9 @@ static enum status make_offers(struct kafka_source *s, struct arena *a, const st
     *count = 0;
     for (uint32_t i = 0; i < from->count; i++) {
         if (!from->items[i].name) return error_set(e, STATUS_CORRUPT, "LEAT_LOG_CORRUPT", "the log holds positions of `%s` that are not Kafka's", s->source.request.table_name);
-        if (!find_part(s, from->items[i].name, i)) TRY(check_lost(s, a, &from->items[i], e));
-        struct part *p = find_part(s, from->items[i].name, i);
+        if (!kafka_find_part(s, from->items[i].name, i)) TRY(check_lost(s, a, &from->items[i], e));
+        struct part *p = kafka_find_part(s, from->items[i].name, i);
+        TRY(check_stamp(s, p, &from->items[i], e));
         TRY(check_rewound(s, p, &from->items[i], e));
         named[p - (struct part *)s->parts.items] = true;
         add_offer(offers, count, p, from->items[i].offset);
@@ -479,7 +472,10 @@ static enum status kafka_latest(struct source *source, struct arena *a, const st
     }
     *exhausted &= !source->request.streaming || !out->count;
     *backlog_rows = backlog_of(s, offers, count);
-    if (out->count && too_few(s, rows, *backlog_rows, wake_at_us)) out->count = 0;
+    if (out->count && too_few(s, rows, *backlog_rows, wake_at_us)) {
+        out->count = 0;
+        kafka_fetch_not_enough(s->fetch);
+    }
     return STATUS_OK;
 }
 
@@ -522,7 +518,7 @@ static enum status kafka_splits(struct source *source, struct arena *a, const st
     if (!out->items) return error_no_memory(e);
     for (uint32_t i = 0; i < ranges->count; i++) {
         const struct range *g = &ranges->items[i];
-        const struct part *p = g->name ? find_part(s, g->name, i) : NULL;
+        const struct part *p = g->name ? kafka_find_part(s, g->name, i) : NULL;
         if (p && g->begin < g->end) TRY(begin_range(s, p->partition, g, e));
         for (int64_t begin = g->begin; begin < g->end; begin += size) {
             struct split *split = &out->items[out->count];
@@ -534,226 +530,13 @@ static enum status kafka_splits(struct source *source, struct arena *a, const st
     return STATUS_OK;
 }
 
-// --- reading ---
-
-struct split_read {
-    struct kafka_source *source;
-    const struct split *split;
-    const struct kafka_partition *partition;
-    const uint64_t *wanted;
-    const struct dead_row_sink *dead;
-    const struct kafka_message **messages;  // BATCH_ROWS
-};
-
-static bool is_wanted(const struct split_read *r, uint32_t column) { return !r->wanted || bitmap_get(r->wanted, column); }
-static inline const uint8_t *value_of(const struct kafka_message *m) { return m->bytes + (m->key_bytes == KAFKA_NULL_BYTES ? 0 : m->key_bytes); }
-static inline struct string_view view_of(const uint8_t *bytes, uint32_t size_bytes) {
-    return string_view_of((const char *)bytes, size_bytes == KAFKA_NULL_BYTES ? 0 : size_bytes);
-}
-
-static enum status put_dead(const struct split_read *r, const struct kafka_message *m, const char *condition, const char *message, bool with_raw) {
-    struct string_view raw = view_of(value_of(m), m->value_bytes);
-    if (raw.size_bytes > RAW_BYTES_MAX) raw = view_of(value_of(m), RAW_BYTES_MAX);
-    struct dead_row dead = {.source = r->source->source.request.source_index, .partition = r->split->range.partition, .partition_name = r->partition->name,
-                            .offset = m->offset, .condition = condition, .message = message};
-    if (with_raw) dead.raw = raw;
-    return r->dead && r->dead->put ? r->dead->put(r->dead->context, &dead) : STATUS_OK;
-}
-
-// A message that gives no row: its place and why go to the dead rows.
-static enum status check_message(const struct split_read *r, const struct kafka_message *m, bool *good) {
-    char text[320];
-    uint64_t limit = r->source->source.request.session->row_bytes_limit;
-    uint64_t size = (m->value_bytes == KAFKA_NULL_BYTES ? 0 : (uint64_t)m->value_bytes) + (m->key_bytes == KAFKA_NULL_BYTES ? 0 : m->key_bytes);
-    if (!limit) limit = row_limit_bytes;
-    *good = false;
-    if (m->is_bad) {
-        snprintf(text, sizeof text, "the record cannot be read: %.*s", (int)(m->value_bytes > 240 ? 240 : m->value_bytes), (const char *)value_of(m));
-        return put_dead(r, m, "MALFORMED_RECORD_IN_PARSING", text, false);
-    }
-    if (size > limit) {
-        snprintf(text, sizeof text, "the message has %llu bytes, more than leat.maxRowBytes (%llu)", (unsigned long long)size, (unsigned long long)limit);
-        return put_dead(r, m, "LEAT_ROW_TOO_LARGE", text, true);
-    }
-    if (m->timestamp_ms > INT64_MAX / 1000 || m->timestamp_ms < INT64_MIN / 1000) {
-        snprintf(text, sizeof text, "the message's timestamp of %lld ms is none that TIMESTAMP can hold", (long long)m->timestamp_ms);
-        return put_dead(r, m, "DATETIME_OVERFLOW", text, true);
-    }
-    *good = true;
-    return STATUS_OK;
-}
-
-// The batch keeps the messages' buffers. It has few places; more are kept by batches behind it.
-static enum status hold(struct batch *b, struct memory *memory, struct buffer *block) {
-    if (b->hold_count < BATCH_HOLDS) return batch_hold(b, block);
-    if (!b->parent || b->parent->hold_count == BATCH_HOLDS) {
-        struct batch *more = batch_new(memory, 0);
-        if (!more) return STATUS_NO_MEMORY;
-        more->parent = b->parent;
-        b->parent = more;
-    }
-    return batch_hold(b->parent, block);
-}
-
-static enum status make_constant(struct arena *a, const struct type *type, uint32_t count, size_t width, const void *value, struct column *out) {
-    *out = (struct column){.type = type, .form = COLUMN_CONSTANT, .row_count = count, .values = arena_alloc(a, width)};
-    if (out->values) memcpy(out->values, value, width);
-    return out->values ? STATUS_OK : STATUS_NO_MEMORY;
-}
-
-static enum status fill_bytes(struct batch *b, const struct split_read *r, uint32_t column) {
-    if (!is_wanted(r, column) && column == COLUMN_KEY) return column_make_constant_null(&b->arena, &type_binary, b->row_count, &b->columns[column]);
-    struct column *c = &b->columns[column];
-    TRY(column_make(&b->arena, &type_binary, b->row_count, true, c));
-    struct string_view *views = c->values;
-    bool any_null = false;
-    for (uint32_t i = 0; i < b->row_count; i++) {
-        const struct kafka_message *m = r->messages[i];
-        uint32_t size_bytes = column == COLUMN_KEY ? m->key_bytes : m->value_bytes;
-        views[i] = view_of(column == COLUMN_KEY ? m->bytes : value_of(m), size_bytes);
-        if (size_bytes != KAFKA_NULL_BYTES) continue;
-        bitmap_clear(c->validity, i);
-        any_null = true;
-    }
-    if (!any_null) c->validity = NULL;
-    return STATUS_OK;
-}
-
-static enum status fill_numbers(struct batch *b, const struct split_read *r) {
-    uint32_t count = b->row_count;
-    struct arena *a = &b->arena;
-    struct column *offsets = &b->columns[COLUMN_OFFSET], *times = &b->columns[COLUMN_TIMESTAMP], *types = &b->columns[COLUMN_TIMESTAMP_TYPE];
-    const struct kafka_message **messages = r->messages;
-    TRY(is_wanted(r, COLUMN_OFFSET) ? column_make(a, &type_bigint, count, false, offsets) : column_make_constant_null(a, &type_bigint, count, offsets));
-    TRY(is_wanted(r, COLUMN_TIMESTAMP) ? column_make(a, &type_timestamp, count, false, times) : column_make_constant_null(a, &type_timestamp, count, times));
-    TRY(is_wanted(r, COLUMN_TIMESTAMP_TYPE) ? column_make(a, &type_int, count, false, types) : column_make_constant_null(a, &type_int, count, types));
-    for (uint32_t i = 0; is_wanted(r, COLUMN_OFFSET) && i < count; i++) ((int64_t *)offsets->values)[i] = messages[i]->offset;
-    for (uint32_t i = 0; is_wanted(r, COLUMN_TIMESTAMP) && i < count; i++) ((int64_t *)times->values)[i] = messages[i]->timestamp_ms * 1000;
-    for (uint32_t i = 0; is_wanted(r, COLUMN_TIMESTAMP_TYPE) && i < count; i++) ((int32_t *)types->values)[i] = messages[i]->timestamp_type;
-    struct string_view topic = string_view_of(r->partition->topic, strlen(r->partition->topic));
-    TRY(make_constant(a, &type_string, count, sizeof topic, &topic, &b->columns[COLUMN_TOPIC]));
-    return make_constant(a, &type_int, count, sizeof(int32_t), &r->partition->partition, &b->columns[COLUMN_PARTITION]);
-}
-
-static const uint8_t *read_piece(const uint8_t *at, const uint8_t **bytes, uint32_t *size_bytes) {
-    memcpy(size_bytes, at, sizeof *size_bytes);
-    *bytes = at + sizeof *size_bytes;
-    return *bytes + (*size_bytes == KAFKA_NULL_BYTES ? 0 : *size_bytes);
-}
-
-static enum status fill_headers(struct batch *b, const struct split_read *r) {
-    struct column_builder builder;
-    const struct type *header = type_struct(&b->arena, header_fields, 2), *headers = header ? type_array(&b->arena, header, true) : NULL;
-    if (!headers) return STATUS_NO_MEMORY;
-    if (!is_wanted(r, COLUMN_HEADERS)) return column_make_constant_null(&b->arena, headers, b->row_count, &b->columns[COLUMN_HEADERS]);
-    column_builder_init(&builder, &b->arena, headers);
-    for (uint32_t i = 0; i < b->row_count; i++) {
-        const struct kafka_message *m = r->messages[i];
-        const uint8_t *at = value_of(m) + (m->value_bytes == KAFKA_NULL_BYTES ? 0 : m->value_bytes), *bytes;
-        uint32_t size_bytes;
-        for (uint32_t k = 0; k < m->header_count; k++) {
-            struct column_builder *fields = builder.children->children;
-            at = read_piece(at, &bytes, &size_bytes);
-            column_builder_append_bytes(&fields[0], (const char *)bytes, size_bytes, false);
-            at = read_piece(at, &bytes, &size_bytes);
-            if (size_bytes == KAFKA_NULL_BYTES) column_builder_append_null(&fields[1]);
-            else column_builder_append_bytes(&fields[1], (const char *)bytes, size_bytes, false);
-            column_builder_end_struct(builder.children);
-        }
-        if (m->header_count) column_builder_end_list(&builder);
-        else column_builder_append_null(&builder);
-    }
-    return column_builder_finish(&builder, &b->columns[COLUMN_HEADERS]);
-}
-
-static enum status fill_origin(struct batch *b, const struct split_read *r) {
-    const struct kafka_message **messages = r->messages;
-    uint32_t count = b->row_count;
-    b->origin = (struct origin){.source = r->source->source.request.source_index, .partition = r->split->range.partition, .partition_name = r->partition->name,
-                                .first_offset = messages[0]->offset, .raw = b->columns[COLUMN_VALUE].values};
-    if (messages[count - 1]->offset - messages[0]->offset == (int64_t)count - 1) return STATUS_OK;
-    uint32_t *deltas = arena_alloc(&b->arena, count * sizeof *deltas);
-    if (!deltas) return STATUS_NO_MEMORY;
-    for (uint32_t i = 0; i < count; i++) deltas[i] = (uint32_t)(messages[i]->offset - messages[0]->offset);
-    b->origin.offset_deltas = deltas;
-    return STATUS_OK;
-}
-
-static enum status fill(struct batch *b, const struct split_read *r, const struct kafka_take *take) {
-    for (size_t i = 0; i < take->slices.count; i++) TRY(hold(b, b->memory, ((struct kafka_slice *)vector_at(&take->slices, i))->block));
-    TRY(fill_bytes(b, r, COLUMN_KEY));
-    TRY(fill_bytes(b, r, COLUMN_VALUE));
-    TRY(fill_numbers(b, r));
-    if (r->source->headers) TRY(fill_headers(b, r));
-    return fill_origin(b, r);
-}
-
-// The messages that give rows, in order; the others to the dead rows.
-static enum status sort_out(const struct split_read *r, const struct kafka_take *take, uint32_t *count) {
-    *count = 0;
-    for (size_t i = 0; i < take->slices.count; i++) {
-        const struct kafka_slice *slice = vector_at(&take->slices, i);
-        for (uint32_t k = 0; k < slice->count; k++) {
-            bool good;
-            TRY(check_message(r, slice->first - k, &good));
-            if (good) r->messages[(*count)++] = slice->first - k;
-        }
-    }
-    return STATUS_OK;
-}
-
-static enum status emit_take(const struct split_read *r, const struct kafka_take *take, emit_batch emit, void *context, struct error *e) {
-    struct kafka_source *s = r->source;
-    uint32_t count;
-    TRY(sort_out(r, take, &count));
-    if (!count) return STATUS_OK;
-    struct batch *b = batch_new(s->source.request.memory, s->headers ? COLUMN_COUNT : COLUMN_HEADERS);
-    if (!b) return error_no_memory(e);
-    b->row_count = b->selected_count = count;
-    b->sequence = r->split->sequence;
-    enum status status = fill(b, r, take);
-    if (status != STATUS_OK) error_no_memory(e);
-    else status = emit(context, b);
-    batch_unref(b);
-    return status;
-}
-
-static enum status kafka_read(struct source *source, const struct split *split, uint32_t worker, const uint64_t *wanted, emit_batch emit, void *context,
-                              const struct dead_row_sink *dead, struct error *e) {
-    struct kafka_source *s = (struct kafka_source *)source;
-    struct memory *memory = source->request.memory;
-    struct part *part = split->range.name ? find_part(s, split->range.name, 0) : NULL;
-    (void)worker;
-    if (!part) return error_set(e, STATUS_CORRUPT, "LEAT_LOG_CORRUPT", "the open epoch reads `%s`, which the table `%s` does not have", split->range.name ? split->range.name : "", source->request.table_name);
-    struct split_read r = {.source = s, .split = split, .partition = part->partition, .wanted = wanted, .dead = dead,
-                           .messages = memory_alloc(memory, BATCH_ROWS * sizeof(struct kafka_message *))};
-    if (!r.messages) return error_no_memory(e);
-    struct kafka_reader reader;
-    struct kafka_take take = {0};
-    vector_init(&take.slices, memory, sizeof(struct kafka_slice));
-    kafka_fetch_begin_read(s->fetch, &reader, part->partition, split->range.begin, split->range.stamp);
-    enum status status;
-    for (;;) {
-        status = kafka_fetch_take(s->fetch, &reader, split->range.end, &take, e);
-        if (status != STATUS_OK || !take.row_count) break;
-        status = emit_take(&r, &take, emit, context, e);
-        kafka_take_release(&take);
-        if (status != STATUS_OK) break;
-    }
-    kafka_fetch_end_read(s->fetch, &reader);
-    kafka_take_release(&take);
-    vector_release(&take.slices);
-    memory_free(memory, r.messages, BATCH_ROWS * sizeof(struct kafka_message *));
-    return status;
-}
-
 // --- after it ---
 
 // Offsets into a group, for those who watch it. Nobody waits for it, and nothing depends on it.
 static void commit_to_group(struct kafka_source *s, const struct positions *at) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)at->count);
     for (uint32_t i = 0; i < at->count; i++) {
-        const struct part *p = find_part(s, at->items[i].name, i);
+        const struct part *p = kafka_find_part(s, at->items[i].name, i);
         if (p) rd_kafka_topic_partition_list_add(list, p->partition->topic, p->partition->partition)->offset = at->items[i].offset;
     }
     (void)rd_kafka_commit(s->client->rk, list, 1);
@@ -764,7 +547,7 @@ static enum status kafka_committed(struct source *source, const struct positions
     struct kafka_source *s = (struct kafka_source *)source;
     (void)e;
     for (uint32_t i = 0; i < at->count; i++) {
-        const struct part *p = at->items[i].name ? find_part(s, at->items[i].name, i) : NULL;
+        const struct part *p = at->items[i].name ? kafka_find_part(s, at->items[i].name, i) : NULL;
         if (p) kafka_fetch_committed(s->fetch, p->partition, at->items[i].offset);
     }
     if (s->commit_group) commit_to_group(s, at);

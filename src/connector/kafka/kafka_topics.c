@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-enum { ANSWER_US = 10000000, DOWN_US = 1500000, PATIENCE_MS = 400, IDS_MS = 2000, IDS_STEP_MS = 100 };
+enum { ANSWER_US = 10000000, DOWN_US = 1500000, UNKNOWN_US = 2000000, PATIENCE_MS = 400, IDS_MS = 2000, IDS_STEP_MS = 100 };
 
 // --- options ---
 
@@ -190,6 +190,16 @@ static bool gives_up(const struct kafka_asking *asking) {
     return atomic_load(&asking->closing) || (asking->stop && atomic_load(asking->stop));
 }
 
+// A partition was listed before it is asked about. The client, or a broker, may not have heard of a new one yet.
+static bool is_unknown(rd_kafka_resp_err_t code) {
+    return code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+}
+
+static void pause_shortly(void) {
+    struct timespec pause = {.tv_nsec = 100000000};
+    nanosleep(&pause, NULL);
+}
+
 // Is it worth asking again? Not for ever, and not where nobody listens.
 static bool ask_again(struct kafka_asking *asking, int64_t since_us, rd_kafka_resp_err_t code) {
     int64_t spent_us = clock_monotonic_us() - since_us;
@@ -212,18 +222,18 @@ static void note_controller(struct kafka_asking *asking, const struct rd_kafka_m
 }
 
 static enum status fetch_metadata(struct kafka_asking *asking, const char *topic, const struct rd_kafka_metadata **out, struct error *e) {
-    rd_kafka_topic_t *handle = topic ? rd_kafka_topic_new(asking->client->rk, topic, NULL) : NULL;
-    if (topic && !handle) return error_no_memory(e);
+    struct kafka_question q = {0};
+    snprintf(q.topic, sizeof q.topic, "%s", topic ? topic : "");
     int64_t since_us = clock_monotonic_us();
     int tries = 0;
     rd_kafka_resp_err_t code;
     enum status fatal = STATUS_OK;
     do {
-        code = rd_kafka_metadata(asking->client->rk, !topic, handle, out, patience_ms(asking, &tries));
+        code = kafka_ask(asking, &q, patience_ms(asking, &tries));
         fatal = code ? kafka_client_check(asking->client, e) : STATUS_OK;
     } while (code && fatal == STATUS_OK && ask_again(asking, since_us, code));
-    if (handle) rd_kafka_topic_destroy(handle);
     TRY(fatal);
+    *out = q.metadata;
     if (!code) {
         kafka_client_up(asking->client);
         note_controller(asking, *out);
@@ -310,8 +320,7 @@ static enum status list_topic(struct listing *l, struct kafka_asking *asking, co
         bool unknown = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
         if (unknown && missing) return add_partition(missing_listing, missing, topic, 0) == STATUS_OK ? STATUS_OK : error_no_memory(e);
         if (!ask_again(asking, since_us, code)) return topic_missing(asking, topic, code, e);
-        struct timespec pause = {.tv_nsec = 100000000};
-        nanosleep(&pause, NULL);
+        pause_shortly();
     }
 }
 
@@ -397,11 +406,18 @@ void kafka_topic_ids(struct kafka_asking *asking, const struct kafka_offsets *pa
 enum status kafka_query_bounds(struct kafka_asking *asking, const char *topic, int32_t partition, int64_t *low, int64_t *high, struct error *e) {
     int64_t since_us = clock_monotonic_us();
     int tries = 0;
+    bool early = false;
+    struct kafka_question q = {.partition = partition, .bounds = true};
     rd_kafka_resp_err_t code;
+    snprintf(q.topic, sizeof q.topic, "%s", topic);
     do {
-        code = rd_kafka_query_watermark_offsets(asking->client->rk, topic, partition, low, high, patience_ms(asking, &tries));
+        code = kafka_ask(asking, &q, patience_ms(asking, &tries));
         if (code) TRY(kafka_client_check(asking->client, e));
-    } while (code && ask_again(asking, since_us, code));
+        early = is_unknown(code) && clock_monotonic_us() - since_us < UNKNOWN_US && !gives_up(asking);
+        if (early) pause_shortly();
+    } while (code && (early || ask_again(asking, since_us, code)));
+    *low = q.low;
+    *high = q.high;
     if (!code) return STATUS_OK;
     char what[400];
     snprintf(what, sizeof what, "asking for the first and last offset of %s-%d", topic, partition);
@@ -428,17 +444,17 @@ static enum status ask_times(struct kafka_asking *asking, rd_kafka_topic_partiti
     int64_t since_us = clock_monotonic_us();
     int tries = 0;
     rd_kafka_resp_err_t code;
-    rd_kafka_topic_partition_list_t *asked = NULL;
+    struct kafka_question q = {0};
     do {
-        if (asked) rd_kafka_topic_partition_list_destroy(asked);
-        asked = rd_kafka_topic_partition_list_copy(list);
-        code = rd_kafka_offsets_for_times(asking->client->rk, asked, patience_ms(asking, &tries));
+        if (q.times) rd_kafka_topic_partition_list_destroy(q.times);
+        q.times = rd_kafka_topic_partition_list_copy(list);
+        code = kafka_ask(asking, &q, patience_ms(asking, &tries));
     } while (code && ask_again(asking, since_us, code));
     for (int i = 0; i < list->cnt && !code; i++) {
-        list->elems[i].offset = asked->elems[i].offset;
-        code = asked->elems[i].err;
+        list->elems[i].offset = q.times->elems[i].offset;
+        code = q.times->elems[i].err;
     }
-    rd_kafka_topic_partition_list_destroy(asked);
+    if (q.times) rd_kafka_topic_partition_list_destroy(q.times);
     return code ? kafka_error(asking->client, code, NULL, "asking for offsets by time", e) : STATUS_OK;
 }
 

@@ -16,6 +16,15 @@ struct kafka_asking {           // who asks, and for how long it is worth it; of
     bool has_controller;        // the brokers name one that is there: it can be asked for topics' ids
 };
 
+struct kafka_question {         // one of three: times, bounds, or metadata of a topic
+    char topic[256];            // "": of all
+    int32_t partition;
+    bool bounds;
+    int64_t low, high;          // out
+    rd_kafka_topic_partition_list_t *times;  // filled in; NULL after a stop: it is not the caller's any more
+    const struct rd_kafka_metadata *metadata;  // out; the caller's
+};
+
 struct kafka_limit {            // startingOffsets and its kin
     enum kafka_limit_kind kind;
     const char *option_name;
@@ -34,6 +43,9 @@ struct kafka_topics {
     bool latest_if_no_match;    // startingOffsetsByTimestampStrategy = latest
     bool fail_on_data_loss;
 };
+
+// Waits for an answer, or for a stop.
+rd_kafka_resp_err_t kafka_ask(struct kafka_asking *asking, struct kafka_question *q, int timeout_ms);
 
 // Lists are sorted by topic and partition. NULL: it is not in it.
 const struct kafka_offset *kafka_offsets_find(const struct kafka_offsets *in, const char *topic, int32_t partition);

@@ -4,6 +4,7 @@
 #include "base/files.h"
 #include "base/map.h"
 #include "column/type_text.h"
+#include "plan/secret.h"
 
 static const char catalog_schema[] =  // in one transaction: one sync instead of four
     "BEGIN;"
@@ -76,9 +77,12 @@ enum status catalog_add_ledger(struct store *store, const struct catalog_ledger_
 enum status catalog_describe(struct store *store, const char *name, const char *kind, const struct type *schema, const char *statement, struct error *e) {
     struct sqlite_store *s = (struct sqlite_store *)store;
     struct buffer ddl;
+    struct arena a;
     sqlite3_stmt *p = NULL;
     buffer_init(&ddl, s->memory);
-    enum status status = type_print_sql(schema, &ddl);
+    arena_init(&a, s->memory);
+    const char *kept = statement ? secrets_hidden(&a, statement, strlen(statement), 0, strlen(statement)) : "";
+    enum status status = kept ? type_print_sql(schema, &ddl) : STATUS_NO_MEMORY;
     if (status != STATUS_OK) error_no_memory(e);
     if (status == STATUS_OK) {
         status = sqlite_prepare(s->db, "INSERT INTO leat_catalog VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
@@ -88,10 +92,11 @@ enum status catalog_describe(struct store *store, const char *name, const char *
         sqlite3_bind_text(p, 1, name, -1, SQLITE_STATIC);
         sqlite3_bind_text(p, 2, kind, -1, SQLITE_STATIC);
         sqlite3_bind_text(p, 3, (char *)ddl.data, (int)ddl.size_bytes, SQLITE_STATIC);
-        sqlite3_bind_text(p, 4, statement ? statement : "", -1, SQLITE_STATIC);
+        sqlite3_bind_text(p, 4, kept, -1, SQLITE_STATIC);
         if (sqlite3_step(p) != SQLITE_DONE) status = sqlite_database_error(s->db, "writing leat_catalog", e);
     }
     sqlite3_finalize(p);
+    arena_release(&a);
     buffer_release(&ddl);
     return status;
 }
