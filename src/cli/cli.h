@@ -17,6 +17,7 @@ struct host {
     struct clock clock;
     struct session session;
     bool colour;               // of stdout
+    int output_error;          // errno of a write to stdout that failed, other than for a reader that left; 0: none
 };
 
 struct command {

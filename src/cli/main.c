@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // main.c: the commands, and what they all start with.
 #include "cli/cli.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,8 +55,26 @@ static int run_command_named(struct host *h, int argc, char **argv) {
     return EXIT_USAGE;
 }
 
+// A standard stream that is closed would leave its number to the next file that is opened, the log of epochs or a database, and what is
+// printed would be written into it. /dev/null takes its place, opened the wrong way round, so that using the stream still fails.
+static bool hold_standard_streams(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) != -1) continue;
+        if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) return false;
+    }
+    return true;
+}
+
+// What was printed must have arrived.
+static int finish_output(const struct host *h, int code) {
+    int why = fflush(stdout) != 0 ? errno : h->output_error;
+    if (why) fprintf(stderr, "error: cannot write to standard output: %s\n", strerror(why));
+    return why && code == EXIT_OK ? EXIT_DATA : code;
+}
+
 int main(int argc, char **argv) {
     struct host h;
+    if (!hold_standard_streams()) return EXIT_DATA;
     setlocale(LC_CTYPE, "C.UTF-8");
     host_init(&h);
     int code;
@@ -67,6 +87,5 @@ int main(int argc, char **argv) {
         code = run_command_named(&h, argc, argv);
     }
     timezone_set_free(h.session.zones);
-    if (fflush(stdout) != 0 && code == EXIT_OK) code = EXIT_DATA;
-    return code;
+    return finish_output(&h, code);
 }

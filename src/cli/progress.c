@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "column/datetime.h"
 #include "json/json.h"
+#include <errno.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -95,6 +96,7 @@ static void print_json(const struct progress *p, const struct epoch_report *r) {
     }
     if (status == STATUS_OK) {
         bool gone = fwrite(out.data, 1, out.size_bytes, stdout) != out.size_bytes || fflush(stdout) != 0;
+        if (gone && errno != EPIPE) p->host->output_error = errno;
         if (gone && p->stop) atomic_store(p->stop, 1);  // `leat run --json | head` ends
     }
     buffer_release(&out);

@@ -52,6 +52,18 @@ static void on_interrupt(int number) {
     if (atomic_fetch_add(&interrupted, 1) > 0) _exit(EXIT_INTERRUPT);
 }
 
+// A statement that does not check counts before a row that could not be computed.
+static int exit_code_of_diagnostics(const struct diagnostics *d) {
+    const struct diagnostic *items = d->items.items;
+    for (size_t i = 0; i < d->items.count; i++) {
+        enum status status = items[i].error.status;
+        if (items[i].severity == SEVERITY_ERROR && status != STATUS_DATA && status != STATUS_UNREACHABLE) return EXIT_CHECK;
+    }
+    for (size_t i = 0; i < d->items.count; i++)
+        if (items[i].severity == SEVERITY_ERROR) return exit_code_of(items[i].error.status);
+    return EXIT_CHECK;
+}
+
 // One text of statements, read and run.
 static int run_text(struct sql_session *s, const char *path, const char *given) {
     struct diagnostics d;
@@ -66,7 +78,7 @@ static int run_text(struct sql_session *s, const char *path, const char *given) 
     }
     print_diagnostics(s->host, &d);
     if (status != STATUS_OK && !d.error_count) say_error(s->host, &e);
-    int code = d.error_count ? EXIT_CHECK : exit_code_of(status);
+    int code = d.error_count ? exit_code_of_diagnostics(&d) : exit_code_of(status);
     diagnostics_release(&d);
     return code;
 }

@@ -161,16 +161,77 @@ bool decimal_divide(decimal a, unsigned a_scale, decimal b, unsigned b_scale, un
     return store(quotient, negative, precision, out);
 }
 
+// Compares magnitudes.
+static int compare(const struct wider *x, const struct wider *y) {
+    for (unsigned i = 4; i-- > 0;) {
+        if (x->limbs[i] != y->limbs[i]) return x->limbs[i] > y->limbs[i] ? 1 : -1;
+    }
+    return 0;
+}
+
+// x + y or, where the signs differ, x - y with x >= y. Two scaled operands have at most 254 bits: the sum fits.
+static struct wider combine(const struct wider *x, const struct wider *y, bool subtract) {
+    struct wider sum;
+    uint64_t carry = subtract;
+    for (unsigned i = 0; i < 4; i++) {
+        wide limb = (wide)x->limbs[i] + (subtract ? ~y->limbs[i] : y->limbs[i]) + carry;
+        sum.limbs[i] = (uint64_t)limb;
+        carry = (uint64_t)(limb >> 64);
+    }
+    return sum;
+}
+
+bool decimal_add(decimal a, unsigned a_scale, decimal b, unsigned b_scale, unsigned to_scale, unsigned precision, decimal *out) {
+    unsigned scale = a_scale > b_scale ? a_scale : b_scale;
+    struct wider x = multiply(magnitude(a), power(scale - a_scale)), y = multiply(magnitude(b), power(scale - b_scale));
+    bool negative = a < 0, subtract = (a < 0) != (b < 0);
+    if (subtract && compare(&x, &y) < 0) {
+        struct wider larger = y;
+        y = x;
+        x = larger;
+        negative = b < 0;
+    }
+    struct wider sum = combine(&x, &y, subtract);
+    wide rounded;
+    if (to_scale >= scale) {
+        if (!scale_up(&sum, to_scale - scale) || !narrow(&sum, &rounded)) return false;
+    } else if (!scale_down_half_up(&sum, scale - to_scale, &rounded)) {
+        return false;
+    }
+    return store(rounded, negative && rounded != 0, precision, out);
+}
+
+// |a| divided by |b| at one scale: *quotient is replaced by the dividend's, the remainder is returned.
+static wide divide_scaled(decimal a, unsigned a_scale, decimal b, unsigned b_scale, struct wider *quotient) {
+    wide divisor = magnitude(b);
+    *quotient = multiply(magnitude(a), power(b_scale > a_scale ? b_scale - a_scale : 0));
+    if (a_scale > b_scale && __builtin_mul_overflow(divisor, power(a_scale - b_scale), &divisor)) {
+        *quotient = (struct wider){{0}};  // a divisor beyond 128 bits is larger than any dividend
+        return magnitude(a);
+    }
+    return divisor >> 64 ? divide_wide(quotient, divisor) : divide_small(quotient, (uint64_t)divisor);
+}
+
+bool decimal_quotient(decimal a, unsigned a_scale, decimal b, unsigned b_scale, decimal *out) {
+    struct wider quotient;
+    wide whole;
+    (void)divide_scaled(a, a_scale, b, b_scale, &quotient);
+    return narrow(&quotient, &whole) && store(whole, (a < 0) != (b < 0), MOST_DIGITS, out);
+}
+
+decimal decimal_remainder(decimal a, unsigned a_scale, decimal b, unsigned b_scale) {
+    if (a_scale == b_scale) return a % b;
+    struct wider quotient;
+    decimal rest = (decimal)divide_scaled(a, a_scale, b, b_scale, &quotient);
+    return a < 0 ? -rest : rest;
+}
+
 int decimal_compare(decimal a, unsigned a_scale, decimal b, unsigned b_scale) {
     if (a_scale == b_scale) return (a > b) - (a < b);
     if ((a < 0) != (b < 0)) return a < 0 ? -1 : 1;
     struct wider x = multiply(magnitude(a), power(b_scale > a_scale ? b_scale - a_scale : 0));
     struct wider y = multiply(magnitude(b), power(a_scale > b_scale ? a_scale - b_scale : 0));
-    int sign = a < 0 ? -1 : 1;
-    for (unsigned i = 4; i-- > 0;) {
-        if (x.limbs[i] != y.limbs[i]) return x.limbs[i] > y.limbs[i] ? sign : -sign;
-    }
-    return 0;
+    return a < 0 ? -compare(&x, &y) : compare(&x, &y);
 }
 
 // The text of a number, checked: where its digits are and what power of ten the last one stands for.

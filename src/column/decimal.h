@@ -17,6 +17,10 @@ double decimal_to_double(decimal value, unsigned scale);
 bool decimal_to_int64(decimal value, unsigned scale, int64_t *out);  // cuts the fraction; false: out of range
 bool decimal_multiply(decimal a, decimal b, unsigned from_scale, unsigned to_scale, unsigned precision, decimal *out);  // 256-bit inside
 bool decimal_divide(decimal a, unsigned a_scale, decimal b, unsigned b_scale, unsigned to_scale, unsigned precision, decimal *out);
+bool decimal_add(decimal a, unsigned a_scale, decimal b, unsigned b_scale, unsigned to_scale, unsigned precision, decimal *out);  // 256-bit inside
+// Quotient without its fraction (false: more than 38 digits), and remainder with the sign of a at the larger of both scales; b is not 0.
+bool decimal_quotient(decimal a, unsigned a_scale, decimal b, unsigned b_scale, decimal *out);
+decimal decimal_remainder(decimal a, unsigned a_scale, decimal b, unsigned b_scale);
 int decimal_compare(decimal a, unsigned a_scale, decimal b, unsigned b_scale);
 enum { DECIMAL_TEXT_MAX = 48 };
 size_t decimal_print(decimal value, unsigned scale, char *out);  // plain notation; returns the length

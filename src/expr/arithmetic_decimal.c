@@ -9,7 +9,7 @@ static void fail_range(struct column *out, uint32_t row, struct eval *eval) {
     operand_fail(out, row, "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", "the result does not fit the DECIMAL type of the expression", eval);
 }
 
-// a and b brought to one scale; false: beyond 128 bits.
+// a and b brought to one scale; false: beyond 128 bits, where the exact way through 256 is taken.
 static inline bool same_scale(decimal *a, unsigned a_scale, decimal *b, unsigned b_scale) {
     if (a_scale < b_scale) return !__builtin_mul_overflow(*a, decimal_power_of_ten(b_scale - a_scale), a);
     if (b_scale < a_scale) return !__builtin_mul_overflow(*b, decimal_power_of_ten(a_scale - b_scale), b);
@@ -30,7 +30,11 @@ static void add_rows(const struct column *const *args, struct column *out, const
     for (uint32_t i = 0; i < rows->count; i++) {
         uint32_t row = rows_at(rows, i);
         decimal x = a[operand_index(args[0], row)], y = b[operand_index(args[1], row)];
-        if (!same_scale(&x, a_scale, &y, b_scale) || !add_or_subtract(x, y, scale, subtract, out->type, &to[row])) fail_range(out, row, eval);
+        bool fits = same_scale(&x, a_scale, &y, b_scale) && add_or_subtract(x, y, scale, subtract, out->type, &to[row]);
+        if (fits) continue;
+        x = a[operand_index(args[0], row)];
+        y = b[operand_index(args[1], row)];
+        if (!decimal_add(x, a_scale, subtract ? -y : y, b_scale, out->type->scale, out->type->precision, &to[row])) fail_range(out, row, eval);
     }
 }
 
@@ -65,7 +69,7 @@ static void kernel_divide(const struct column *const *args, struct column *out, 
     }
 }
 
-// BIGINT quotient, cut toward zero.
+// BIGINT quotient, cut toward zero. One beyond BIGINT wraps, as Spark's does even under ANSI.
 static void kernel_integral(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) {
     const decimal *a = args[0]->values, *b = args[1]->values;
     int64_t *to = out->values;
@@ -76,10 +80,9 @@ static void kernel_integral(const struct column *const *args, struct column *out
             operand_fail(out, row, "DIVIDE_BY_ZERO", "division by zero", eval);
             continue;
         }
-        bool fits = same_scale(&x, args[0]->type->scale, &y, args[1]->type->scale);
-        decimal quotient = fits ? x / y : 0;
-        if (!fits || quotient > INT64_MAX || quotient < INT64_MIN) operand_fail(out, row, "ARITHMETIC_OVERFLOW", "the result does not fit BIGINT", eval);
-        else to[row] = (int64_t)quotient;
+        decimal quotient;
+        if (decimal_quotient(x, args[0]->type->scale, y, args[1]->type->scale, &quotient)) to[row] = (int64_t)(uint64_t)quotient;
+        else fail_range(out, row, eval);
     }
 }
 
@@ -95,13 +98,9 @@ static void remainder_rows(const struct column *const *args, struct column *out,
             operand_fail(out, row, "REMAINDER_BY_ZERO", "remainder by zero", eval);
             continue;
         }
-        if (!same_scale(&x, a_scale, &y, b_scale)) {
-            fail_range(out, row, eval);
-            continue;
-        }
-        decimal r = x % y;
-        if (positive && r < 0) r = (r + y) % y;
-        if (!decimal_rescale(r, scale, out->type->scale, out->type->precision, &to[row])) fail_range(out, row, eval);
+        decimal r = decimal_remainder(x, a_scale, y, b_scale);
+        decimal to_add = positive && r < 0 && y > 0 ? y : 0;  // under a negative divisor the remainder stays as it is
+        if (!decimal_add(r, scale, to_add, b_scale, out->type->scale, out->type->precision, &to[row])) fail_range(out, row, eval);
     }
 }
 

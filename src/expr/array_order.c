@@ -73,6 +73,8 @@ static void kernel_array_sort(const struct column *const *args, struct column *o
 static enum status bind_sort_array(struct binding *b, struct error *e) {
     TRY(binding_require_count(b, 1, 2, e));
     if (b->arg_count == 2 && b->args[1]->type->id != TYPE_BOOLEAN && b->args[1]->type->id != TYPE_NULL) return collection_wrong_type(b, 1, "BOOLEAN", e);
+    const struct column *ascending;
+    if (b->arg_count == 2) TRY(binding_constant(b, 1, &ascending, e));
     if (b->arg_count == 1) {
         struct expr **longer = arena_alloc_array(b->arena, 2, sizeof *longer);
         if (!longer || !(longer[1] = expr_boolean(b->arena, true))) return error_no_memory(e);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // array_set.c: arrays as sets: array_distinct, array_union, array_intersect, array_except. Results keep the order of first appearance, and NULL
-// counts as a value like any other. Membership is by hash, so that long arrays take time in proportion to their length.
+// counts as a value like any other; −0.0 becomes 0.0. Membership is by hash, so that long arrays take time in proportion to their length.
 #include "expr/collection.h"
 #include "expr/functions.h"
 
@@ -45,6 +45,7 @@ static void run(enum set_operation operation, const struct column *const *args, 
         list_writer_end_row(&w);
     }
     list_writer_finish(&w);
+    if (eval->status == STATUS_OK && out->children) normalize_zero(&out->children[0]);
 }
 
 static void kernel_distinct(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // base64.c: bytes as text and back: base64, unbase64, hex, unhex, to_binary; encode and decode between character sets.
 //
-// base64 breaks its lines after 76 characters, as MIME and Spark do; unbase64 skips what is no letter of its alphabet.
+// base64 breaks its lines after 76 characters, as MIME and Spark do; unbase64 skips what is no letter of its alphabet, but wants whole units
+// (RFC 2045, as strict as Java's decoder).
 #include "expr/functions.h"
 #include "expr/string_text.h"
 #include <strings.h>
@@ -43,21 +44,43 @@ static int letter_value(char c) {
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-// Returns the length written to `out`, which has room for the text's.
-static size_t unbase64(struct text t, uint8_t *out) {
+// Decodes into `out`, which has room for the text's size. False: a unit of the text is not whole, or letters follow the padding.
+static bool unbase64(struct text t, uint8_t *out, size_t *size_bytes) {
     uint32_t word = 0;
-    int bits = 0;
-    size_t used = 0;
-    for (size_t i = 0; i < t.size_bytes && t.bytes[i] != '='; i++) {
+    int letters = 0;  // of the current unit of four
+    size_t used = 0, i = 0;
+    bool padded = false;
+    for (; i < t.size_bytes && !padded; i++) {
         int value = letter_value(t.bytes[i]);
+        if (t.bytes[i] == '=') {
+            if (letters == 0 || (letters == 2 && (++i == t.size_bytes || t.bytes[i] != '='))) return false;
+            padded = true;
+        }
         if (value < 0) continue;
         word = word << 6 | (uint32_t)value;
-        bits += 6;
-        if (bits < 8) continue;
-        bits -= 8;
-        out[used++] = (uint8_t)(word >> bits);
+        if (++letters < 4) continue;
+        for (int shift = 16; shift >= 0; shift -= 8) out[used++] = (uint8_t)(word >> shift);
+        letters = 0;
     }
-    return used;
+    if (letters == 1) return false;
+    if (letters >= 2) out[used++] = (uint8_t)(word >> (letters == 2 ? 4 : 10));
+    if (letters == 3) out[used++] = (uint8_t)(word >> 2);
+    for (; i < t.size_bytes; i++)
+        if (letter_value(t.bytes[i]) >= 0 || t.bytes[i] == '=') return false;
+    *size_bytes = used;
+    return true;
+}
+
+// What to_binary takes: letters, blanks, and the padding at the end alone; units may lack their padding, not a part of it.
+static bool is_strict_base64(struct text t) {
+    size_t letters = 0, pads = 0;
+    for (size_t i = 0; i < t.size_bytes; i++) {
+        char c = t.bytes[i];
+        if (c == '=') pads++;
+        else if (letter_value(c) >= 0 && pads == 0) letters++;
+        else if (c != ' ' && c != '\t' && c != '\r' && c != '\n' && c != '\v' && c != '\f') return false;
+    }
+    return pads == 0 ? letters % 4 != 1 : pads <= 2 && (letters + pads) % 4 == 0;
 }
 
 static void kernel_unbase64(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) {
@@ -66,7 +89,9 @@ static void kernel_unbase64(const struct column *const *args, struct column *out
         struct text t = text_at(args[0], row);
         uint8_t *room = eval_alloc(eval, t.size_bytes + 1);
         if (!room) return;
-        out_set_view(out, row, (char *)room, unbase64(t, room));
+        size_t size_bytes;
+        if (unbase64(t, room, &size_bytes)) out_set_view(out, row, (char *)room, size_bytes);
+        else eval_fail_value(eval, row, "CONVERSION_INVALID_INPUT", "The text is not whole in base 64; try_to_binary gives NULL instead", t.bytes, t.size_bytes);
     }
 }
 
@@ -169,7 +194,7 @@ static inline void to_binary_rows(const struct column *const *args, struct colum
             size_bytes = t.size_bytes;
             if (size_bytes) memcpy(room, t.bytes, size_bytes);
         } else if (!strcasecmp(name, "base64")) {
-            size_bytes = unbase64(t, room);
+            good = is_strict_base64(t) && unbase64(t, room, &size_bytes);
         } else {
             good = !strcasecmp(name, "hex") && unhex(t, room, &size_bytes);
         }
@@ -206,7 +231,7 @@ static enum status try_to_binary_bind(struct binding *b, struct error *e) {
 
 static const struct function base64_list[] = {
     {"base64", "(BINARY) -> STRING", kernel_base64, NULL, 0, "In base 64, in lines of 76 characters", "base64('Spark SQL')", "U3BhcmsgU1FM"},
-    {"unbase64", "(STRING) -> BINARY", kernel_unbase64, NULL, 0, "The bytes of a text in base 64", "CAST(unbase64('U3BhcmsgU1FM') AS STRING)", "Spark SQL"},
+    {"unbase64", "(STRING) -> BINARY", kernel_unbase64, NULL, FUNCTION_CAN_FAIL, "The bytes of a text in base 64", "CAST(unbase64('U3BhcmsgU1FM') AS STRING)", "Spark SQL"},
     {"hex", "(BIGINT) -> STRING | (BINARY) -> STRING | (STRING) -> STRING", kernel_hex_bytes, hex_bind, 0, "In hexadecimal", "hex(17)", "11"},
     {"unhex", "(STRING) -> BINARY", kernel_unhex, NULL, FUNCTION_MAY_BE_NULL, "The bytes of a text in hexadecimal; NULL if it is none",
      "CAST(unhex('537061726B2053514C') AS STRING)", "Spark SQL"},

@@ -157,17 +157,23 @@ static enum status bind_bit_count(struct binding *b, struct error *e) {
 enum { BITWISE = FUNCTION_OPERATOR | FUNCTION_TOTAL | FUNCTION_TAKES_CONSTANT, SHIFT = FUNCTION_TOTAL, SHIFT_OPERATOR = FUNCTION_TOTAL | FUNCTION_OPERATOR };
 #define SHIFT_SIGNATURE "(INT, INT) -> INT | (BIGINT, INT) -> BIGINT"
 
+// A BIGINT stays one, whatever the type of the count.
+static enum status bind_shift(struct binding *b, struct error *e) {
+    bool big = b->arg_count == 2 && b->args[0]->type->id == TYPE_BIGINT;
+    return binding_signature(b, big ? "(BIGINT, INT) -> BIGINT" : SHIFT_SIGNATURE, e);
+}
+
 static const struct function functions[] = {
     {"&", "(INTEGRAL, INTEGRAL) -> INTEGRAL", NULL, bind_and, BITWISE, "The bits that both have", "5 & 3", "1"},
     {"|", "(INTEGRAL, INTEGRAL) -> INTEGRAL", NULL, bind_or, BITWISE, "The bits that either has", "5 | 3", "7"},
     {"^", "(INTEGRAL, INTEGRAL) -> INTEGRAL", NULL, bind_xor, BITWISE, "The bits that only one has", "5 ^ 3", "6"},
     {"~", "(INTEGRAL) -> INTEGRAL", kernel_not, NULL, FUNCTION_OPERATOR | FUNCTION_TOTAL, "The other bits", "~5", "-6"},
-    {"shiftleft", SHIFT_SIGNATURE, kernel_shift_left, NULL, SHIFT, "The bits moved to the left", "shiftleft(1, 3)", "8"},
-    {"shiftright", SHIFT_SIGNATURE, kernel_shift_right, NULL, SHIFT, "The bits moved to the right, keeping the sign", "shiftright(-8, 2)", "-2"},
-    {"shiftrightunsigned", SHIFT_SIGNATURE, kernel_shift_right_unsigned, NULL, SHIFT, "The bits moved to the right, zeros moving in", "shiftrightunsigned(-8, 28)", "15"},
-    {"<<", SHIFT_SIGNATURE, kernel_shift_left, NULL, SHIFT_OPERATOR, "The bits moved to the left", "1 << 3", "8"},
-    {">>", SHIFT_SIGNATURE, kernel_shift_right, NULL, SHIFT_OPERATOR, "The bits moved to the right, keeping the sign", "-8 >> 1", "-4"},
-    {">>>", SHIFT_SIGNATURE, kernel_shift_right_unsigned, NULL, SHIFT_OPERATOR, "The bits moved to the right, zeros moving in", "-8 >>> 28", "15"},
+    {"shiftleft", SHIFT_SIGNATURE, kernel_shift_left, bind_shift, SHIFT, "The bits moved to the left", "shiftleft(1, 3)", "8"},
+    {"shiftright", SHIFT_SIGNATURE, kernel_shift_right, bind_shift, SHIFT, "The bits moved to the right, keeping the sign", "shiftright(-8, 2)", "-2"},
+    {"shiftrightunsigned", SHIFT_SIGNATURE, kernel_shift_right_unsigned, bind_shift, SHIFT, "The bits moved to the right, zeros moving in", "shiftrightunsigned(-8, 28)", "15"},
+    {"<<", SHIFT_SIGNATURE, kernel_shift_left, bind_shift, SHIFT_OPERATOR, "The bits moved to the left", "1 << 3", "8"},
+    {">>", SHIFT_SIGNATURE, kernel_shift_right, bind_shift, SHIFT_OPERATOR, "The bits moved to the right, keeping the sign", "-8 >> 1", "-4"},
+    {">>>", SHIFT_SIGNATURE, kernel_shift_right_unsigned, bind_shift, SHIFT_OPERATOR, "The bits moved to the right, zeros moving in", "-8 >>> 28", "15"},
     {"bit_count", "(INTEGRAL) -> INT | (BOOLEAN) -> INT", kernel_bit_count, bind_bit_count, FUNCTION_TOTAL, "How many bits are set", "bit_count(7)", "3"},
     {"bit_get", "(INTEGRAL, INT) -> TINYINT", kernel_bit_get, NULL, FUNCTION_CAN_FAIL, "The bit at a position, 0 the lowest", "bit_get(5, 0)", "1"},
     {"bitmap_bit_position", "(BIGINT) -> BIGINT", kernel_bitmap_bit_position, NULL, FUNCTION_TOTAL, "The bit that stands for a number within its bitmap of 32,768 bits", "bitmap_bit_position(32769)", "0"},

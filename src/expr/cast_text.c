@@ -74,7 +74,8 @@ static const char *parse_text(const struct cast *c, uint32_t row, const struct s
     return ok ? NULL : "CAST_INVALID_INPUT";
 }
 
-// Dates and timestamps that stand for moments: Spark knows 'epoch', 'now', 'today', 'yesterday' and 'tomorrow' only in DATE casts of constants.
+// Words for moments: 'epoch', 'now', 'today', 'yesterday' and 'tomorrow' are known in casts of constants alone, as in Spark; in data they are
+// texts like any other.
 static bool special_date(const struct cast *c, uint32_t row, const struct string_view *v) {
     size_t n;
     const char *s = trimmed(v, &n);
@@ -101,7 +102,7 @@ bool cast_from_string(const struct cast *c) {
     if (c->to->id == TYPE_INTERVAL_YM || c->to->id == TYPE_INTERVAL_DT || c->to->id == TYPE_INTERVAL) return cast_interval(c);
     if (type_is_nested(c->to) || c->to->id == TYPE_NULL) return false;
     const struct string_view *from = c->from->values;
-    bool moment = c->to->id == TYPE_DATE || c->to->id == TYPE_TIMESTAMP || c->to->id == TYPE_TIMESTAMP_NTZ;
+    bool moment = c->eval->folding && (c->to->id == TYPE_DATE || c->to->id == TYPE_TIMESTAMP || c->to->id == TYPE_TIMESTAMP_NTZ);
     for (uint32_t i = 0; i < c->rows->count; i++) {
         uint32_t row = rows_at(c->rows, i);
         const char *wrong = parse_text(c, row, &from[row]);

@@ -75,7 +75,8 @@ static void number_to_timestamp(const struct cast *c) {
                 continue;
             }
             double us = value * 1e6;
-            to[row] = us >= 9223372036854775807.0 ? INT64_MAX : us <= -9223372036854775808.0 ? INT64_MIN : (int64_t)us;
+            if (us >= -9223372036854775808.0 && us < 9223372036854775808.0) to[row] = (int64_t)us;
+            else fail_overflow(c, row);
         } else {
             to[row] = saturated_us(cast_integer_at(c->from, row));
         }

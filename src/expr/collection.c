@@ -108,8 +108,7 @@ uint32_t value_set_find(const struct value_set *s, uint32_t column, uint32_t row
     return held ? (held - 1) >> 1 : UINT32_MAX;
 }
 
-// Spark's maps hold no −0.0 as a key. The keys were written by us, so they can be changed where they are.
-static void normalize_zero(struct column *keys) {
+void normalize_zero(struct column *keys) {
     if (keys->type->id == TYPE_DOUBLE) {
         double *values = keys->values;
         for (uint32_t i = 0; i < keys->row_count; i++)
@@ -156,7 +155,7 @@ void map_settle(struct column *out, const struct rows *rows, struct eval *eval) 
     struct column *keys = &out->children[0];
     struct value_set met;
     bool duplicates = false;
-    normalize_zero(keys);
+    normalize_zero(keys);  // Spark's maps hold no −0.0 as a key
     if (!value_set_init(&met, keys, NULL, eval)) return;
     for (uint32_t i = 0; i < rows->count; i++) {
         uint32_t row = rows_at(rows, i);

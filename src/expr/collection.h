@@ -45,6 +45,7 @@ struct value_set {
 };
 // Hashes both columns at once. False: no memory, status is set. `second` may be NULL.
 bool value_set_init(struct value_set *s, const struct column *first, const struct column *second, struct eval *eval);
+void normalize_zero(struct column *values);  // −0.0 becomes 0.0 where it stands: for columns that the kernel wrote itself
 bool value_set_clear(struct value_set *s, uint32_t most);                          // empty, with room for `most` values
 bool value_set_has(const struct value_set *s, uint32_t column, uint32_t row);
 bool value_set_add(struct value_set *s, uint32_t column, uint32_t row);            // false: it was there

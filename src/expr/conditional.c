@@ -137,15 +137,17 @@ static enum status bind_decode(struct binding *b, struct error *e) {
     }
     TRY(binding_require_count(b, 3, UINT32_MAX, e));
     uint32_t rest = b->arg_count - 1;
-    struct expr **parts = arena_alloc_array(b->arena, rest + 1, sizeof *parts);
+    struct expr **parts = arena_alloc_array(b->arena, rest + 2, sizeof *parts);
     if (!parts) return error_no_memory(e);
+    if (rest % 2 == 0) parts[rest] = expr_null(b->arena, &type_string);  // the default that is left out is a STRING, and has its say in the type
     for (uint32_t i = 0; i < rest; i++) {
         parts[i] = b->args[i + 1];
-        if (i % 2 == 1 || i + 1 == rest) continue;
+        if (i % 2 == 1 || (i + 1 == rest && rest % 2 == 1)) continue;
         struct expr *pair[2] = {b->args[0], b->args[i + 1]};
         TRY(function_call_named(b->arena, b->session, "<=>", pair, 2, b->span, &parts[i], e));
     }
-    return make_case(b, parts, rest, &b->replacement, e);
+    if (rest % 2 == 0 && !parts[rest]) return error_no_memory(e);
+    return make_case(b, parts, rest | 1, &b->replacement, e);
 }
 
 static const struct function functions[] = {

@@ -25,6 +25,9 @@ enum function_flag {
     FUNCTION_TOTAL = 1 << 8,            // safe on the garbage under NULLs: may be run densely over all rows (ignored where an argument is
                                         // text or nested)
     FUNCTION_TAKES_CONSTANT = 1 << 9,   // args are FLAT or CONSTANT
+    FUNCTION_COMPUTES_ALL = 1 << 10,    // every argument is computed, whichever are NULL: one that fails fails the row
+    FUNCTION_LAST_FIRST = 1 << 11,      // of two arguments the second is computed first (a divisor)
+    FUNCTION_NEEDS_FIRST = 1 << 12,     // NULL where the first argument is, though it handles NULL in the others
 };
 
 // What binding knows and decides. In: args (bound, not yet cast; may be replaced or extended), arg_count, session, arena. Out: result,

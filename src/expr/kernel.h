@@ -52,6 +52,7 @@ struct eval {
     struct memory *memory;
     const struct origin *origin;      // identity of rows, or NULL
     int64_t now_us;                   // the epoch's clock: current_timestamp()
+    bool folding;                     // a constant is computed at plan time
     uint32_t row_count;               // of the batch
     const struct call *call;          // the call whose kernel runs: its bind data
     struct span span;                 // of that call

@@ -221,15 +221,18 @@ static void kernel_isnan(const struct column *const *args, struct column *out, c
     for (uint32_t i = 0; i < rows->count; i++) ((uint8_t *)out->values)[rows_at(rows, i)] = is_nan_at(args[0], rows_at(rows, i));
 }
 
-static void kernel_nanvl(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) {
-    (void)eval;
-    for (uint32_t i = 0; i < rows->count; i++) {
-        uint32_t row = rows_at(rows, i);
-        const struct column *from = is_nan_at(args[0], row) ? args[1] : args[0];
-        if (!column_is_valid(from, row)) out_set_null(out, row);
-        else if (out->type->id == TYPE_FLOAT) ((float *)out->values)[row] = column_float(from, row);
-        else ((double *)out->values)[row] = column_double(from, row);
-    }
+// nanvl(a, b): b is computed only where a is NaN.
+static enum status bind_nanvl(struct binding *b, struct error *e) {
+    TRY(binding_signature(b, "(DOUBLE, DOUBLE) -> DOUBLE | (FLOAT, FLOAT) -> FLOAT", e));
+    struct expr *choice = expr_new(b->arena, EXPR_CASE, b->result, b->nullable, 3);
+    if (!choice) return error_no_memory(e);
+    TRY(function_call_named(b->arena, b->session, "isnan", b->args, 1, b->span, &choice->args[0], e));
+    choice->args[1] = b->args[1];
+    choice->args[2] = b->args[0];
+    choice->has_else = true;
+    choice->span = b->span;
+    b->replacement = choice;
+    return STATUS_OK;
 }
 
 // --- integers ---
@@ -418,12 +421,12 @@ static const struct function functions[] = {
     {"hypot", "(DOUBLE, DOUBLE) -> DOUBLE", kernel_hypot, NULL, PLAIN, "The length of the hypotenuse", "hypot(3, 4)", "5.0"},
     {"pi", "() -> DOUBLE", kernel_pi, NULL, 0, "Pi", "pi()", "3.141592653589793"},
     {"e", "() -> DOUBLE", kernel_e, NULL, 0, "Euler's number", "e()", "2.718281828459045"},
-    {"pmod", "(NUMERIC, NUMERIC) -> NUMERIC", NULL, bind_pmod, FUNCTION_CAN_FAIL | FUNCTION_TAKES_CONSTANT, "The remainder with the sign of the divisor", "pmod(-7, 3)", "2"},
+    {"pmod", "(NUMERIC, NUMERIC) -> NUMERIC", NULL, bind_pmod, FUNCTION_CAN_FAIL | FUNCTION_TAKES_CONSTANT | FUNCTION_LAST_FIRST, "The remainder with the sign of the divisor", "pmod(-7, 3)", "2"},
     {"greatest", "(T, T...) -> T", kernel_greatest, bind_extreme, EXTREME, "The greatest argument; NULLs do not count", "greatest(1, NULL, 3)", "3"},
     {"least", "(T, T...) -> T", kernel_least, bind_extreme, EXTREME, "The least argument; NULLs do not count", "least(1, NULL, 3)", "1"},
     {"isnan", "(DOUBLE) -> BOOLEAN | (FLOAT) -> BOOLEAN", kernel_isnan, NULL, FUNCTION_HANDLES_NULL | FUNCTION_NEVER_NULL | FUNCTION_TAKES_ANY_FORM, "Is it NaN? A NULL is not",
      "isnan(CAST('NaN' AS DOUBLE))", "true"},
-    {"nanvl", "(DOUBLE, DOUBLE) -> DOUBLE | (FLOAT, FLOAT) -> FLOAT", kernel_nanvl, NULL, FUNCTION_HANDLES_NULL | FUNCTION_TAKES_ANY_FORM, "The second argument where the first is NaN",
+    {"nanvl", "(DOUBLE, DOUBLE) -> DOUBLE | (FLOAT, FLOAT) -> FLOAT", NULL, bind_nanvl, 0, "The second argument where the first is NaN",
      "nanvl(CAST('NaN' AS DOUBLE), 5)", "5.0"},
     {"factorial", "(INT) -> BIGINT", kernel_factorial, NULL, FUNCTION_MAY_BE_NULL, "1 × 2 × … × n; NULL below 0 and above 20", "factorial(5)", "120"},
     {"bin", "(BIGINT) -> STRING", kernel_bin, NULL, 0, "The binary digits", "bin(5)", "101"},

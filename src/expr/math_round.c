@@ -137,6 +137,18 @@ static void kernel_fraction(const struct column *const *args, struct column *out
     }
 }
 
+// ceil and floor want a constant INT that is not NULL; round and bround any constant that becomes one.
+static enum status check_digits_foldable(struct binding *b, enum rounding mode, struct error *e) {
+    const struct expr *digits = b->arg_count == 2 ? b->args[1] : NULL;
+    if (!digits || (mode != CEILING && mode != FLOOR)) return STATUS_OK;
+    const struct column *value = NULL;
+    if (digits->type->id == TYPE_INT && expr_is_constant(digits)) TRY(binding_constant(b, 1, &value, e));
+    if (value) return STATUS_OK;
+    error_set(e, STATUS_INVALID_QUERY, "NON_FOLDABLE_ARGUMENT", "the number of digits of %s must be a constant INT, not NULL", b->name);
+    if (e) e->span = span_known(digits->span) ? digits->span : b->span;
+    return STATUS_INVALID_QUERY;
+}
+
 static enum status round_digits(struct binding *b, int *digits, struct error *e) {
     *digits = 0;
     if (b->arg_count < 2) return STATUS_OK;
@@ -163,6 +175,7 @@ static const struct type *rounded_type(struct arena *a, const struct type *t, in
 }
 
 static enum status bind_rounding(struct binding *b, enum rounding mode, struct error *e) {
+    TRY(check_digits_foldable(b, mode, e));
     TRY(binding_signature(b, "(NUMERIC, INT?) -> NUMERIC", e));
     struct round_data *d = arena_alloc_zeroed(b->arena, sizeof *d);
     if (!d) return error_no_memory(e);

@@ -5,6 +5,7 @@
 // when a block ends, because a register made inside a block holds only the block's rows. What CASE, AND, OR and COALESCE evaluate always
 // (their first operand) is compiled outside their blocks, so that it is shared more widely.
 #include "program_steps.h"
+#include "expr/coerce.h"
 
 struct known {
     const struct expr *expr;
@@ -158,30 +159,59 @@ static enum status compile_lambda(struct compiler *c, const struct expr *e, uint
     return STATUS_OK;
 }
 
-static enum status compile_call(struct compiler *c, const struct expr *e, uint32_t *reg) {
-    struct arena *a = c->program->arena;
-    uint32_t *args = arena_alloc_array(a, e->arg_count + 1, sizeof *args);
-    uint32_t lambda_count = 0;
-    if (!args) return error_no_memory(c->error);
-    for (uint32_t i = 0; i < e->arg_count; i++) lambda_count += e->args[i]->kind == EXPR_LAMBDA;
-    struct lambda *lambdas = lambda_count ? arena_alloc_array(a, lambda_count, sizeof *lambdas) : NULL;
-    if (lambda_count && !lambdas) return error_no_memory(c->error);
-    uint32_t next_lambda = 0;
-    for (uint32_t i = 0; i < e->arg_count; i++) {
-        if (e->args[i]->kind == EXPR_LAMBDA) {
-            args[i] = UINT32_MAX;
-            TRY(compile_lambda(c, e->args[i], i, &lambdas[next_lambda++]));
-        } else {
-            TRY(compile(c, e->args[i], &args[i]));
-        }
+// Whether computing e for a row may fail it.
+static bool may_fail(const struct expr *e) {
+    if (e->kind == EXPR_TRY) return false;
+    if (e->kind == EXPR_CALL && (e->call.function->flags & FUNCTION_CAN_FAIL)) return true;
+    if (e->kind == EXPR_CAST && e->cast_mode != CAST_TRY && cast_can_fail(e->args[0]->type, e->type)) return true;
+    for (uint32_t i = 0; i < e->arg_count; i++)
+        if (may_fail(e->args[i])) return true;
+    return false;
+}
+
+static bool is_known(const struct compiler *c, const struct expr *e) {
+    uint32_t reg;
+    return recall(c, e, expr_draws(e) ? (uint64_t)(uintptr_t)e : expr_hash(e), &reg);
+}
+
+// Arguments are computed in this order.
+static uint32_t argument_at(const struct expr *e, uint32_t position) {
+    bool last_first = e->kind == EXPR_CALL && (e->call.function->flags & FUNCTION_LAST_FIRST) && e->arg_count == 2;
+    return last_first ? 1 - position : position;
+}
+
+// A strict call is NULL at its first argument that is: one that can fail is not computed where one before it is NULL. `begin`: the
+// arguments at positions before it are known not to be NULL.
+static bool wants_guard(const struct compiler *c, const struct expr *e, uint32_t begin, uint32_t position) {
+    if (e->kind != EXPR_CALL || (e->call.function->flags & FUNCTION_COMPUTES_ALL)) return false;
+    bool needs_first = e->call.function->flags & FUNCTION_NEEDS_FIRST;
+    if ((e->call.function->flags & FUNCTION_HANDLES_NULL) && !(needs_first && position == 1)) return false;
+    const struct expr *arg = e->args[argument_at(e, position)];
+    bool nullable = false;
+    for (uint32_t i = begin; i < position && !nullable; i++) {
+        const struct expr *before = e->args[argument_at(e, i)];
+        nullable = before->kind != EXPR_LAMBDA && before->nullable;
     }
+    if (!nullable || arg->kind == EXPR_LAMBDA || is_known(c, arg)) return false;
+    for (uint32_t i = position; i < (needs_first ? e->arg_count : position + 1); i++)
+        if (may_fail(e->args[argument_at(e, i)])) return true;
+    return false;
+}
+
+struct arguments {
+    uint32_t *registers;
+    struct lambda *lambdas;
+    uint32_t lambda_count;   // compiled so far
+};
+
+static enum status add_call(struct compiler *c, const struct expr *e, const struct arguments *arguments, uint32_t *reg) {
     enum step_kind kind = e->kind == EXPR_CALL ? STEP_CALL : e->kind == EXPR_CAST ? STEP_CAST : STEP_FIELD;
     struct step *s = add_step(c, kind, e);
     if (!s) return error_no_memory(c->error);
-    s->args = args;
+    s->args = arguments->registers;
     s->arg_count = e->arg_count;
-    s->lambdas = lambdas;
-    s->lambda_count = lambda_count;
+    s->lambdas = arguments->lambdas;
+    s->lambda_count = arguments->lambda_count;
     if (kind == STEP_CALL) {
         if (!e->call.kernel) return error_set(c->error, STATUS_INTERNAL, "INTERNAL_ERROR", "function %s has no kernel", e->call.function->name);
         s->call = &e->call;
@@ -196,6 +226,55 @@ static enum status compile_call(struct compiler *c, const struct expr *e, uint32
     }
     *reg = s->out;
     return STATUS_OK;
+}
+
+static enum status compile_arguments(struct compiler *c, const struct expr *e, struct arguments *arguments, uint32_t begin, uint32_t *reg);
+
+// The arguments from `position` on and the call itself, in a block for the rows in which the ones before are not NULL.
+static enum status compile_guarded(struct compiler *c, const struct expr *e, struct arguments *arguments, uint32_t begin, uint32_t position,
+                                   uint32_t *reg) {
+    uint32_t *guards = arena_alloc_array(c->program->arena, position, sizeof *guards);
+    struct block *block = arena_alloc_array(c->program->arena, 1, sizeof *block);
+    struct step *s = add_step(c, STEP_UNLESS_NULL, e);
+    if (!guards || !block || !s) return error_no_memory(c->error);
+    s->args = guards;
+    for (uint32_t i = begin; i < position; i++) {
+        uint32_t reg_before = arguments->registers[argument_at(e, i)];
+        if (reg_before != UINT32_MAX) guards[s->arg_count++] = reg_before;
+    }
+    s->blocks = block;
+    s->block_count = 1;
+    *reg = s->out;
+    uint32_t scope = c->known_count;
+    block->begin = c->program->step_count;
+    TRY(compile_arguments(c, e, arguments, position, &block->result));
+    block->end = c->program->step_count;
+    c->known_count = scope;
+    return STATUS_OK;
+}
+
+static enum status compile_arguments(struct compiler *c, const struct expr *e, struct arguments *arguments, uint32_t begin, uint32_t *reg) {
+    for (uint32_t position = begin; position < e->arg_count; position++) {
+        uint32_t i = argument_at(e, position);
+        if (position > begin && wants_guard(c, e, begin, position)) return compile_guarded(c, e, arguments, begin, position, reg);
+        if (e->args[i]->kind == EXPR_LAMBDA) {
+            arguments->registers[i] = UINT32_MAX;
+            TRY(compile_lambda(c, e->args[i], i, &arguments->lambdas[arguments->lambda_count++]));
+        } else {
+            TRY(compile(c, e->args[i], &arguments->registers[i]));
+        }
+    }
+    return add_call(c, e, arguments, reg);
+}
+
+static enum status compile_call(struct compiler *c, const struct expr *e, uint32_t *reg) {
+    struct arena *a = c->program->arena;
+    uint32_t lambda_count = 0;
+    for (uint32_t i = 0; i < e->arg_count; i++) lambda_count += e->args[i]->kind == EXPR_LAMBDA;
+    struct arguments arguments = {.registers = arena_alloc_array(a, e->arg_count + 1, sizeof *arguments.registers),
+                                  .lambdas = lambda_count ? arena_alloc_array(a, lambda_count, sizeof *arguments.lambdas) : NULL};
+    if (!arguments.registers || (lambda_count && !arguments.lambdas)) return error_no_memory(c->error);
+    return compile_arguments(c, e, &arguments, 0, reg);
 }
 
 // The control step stands before its blocks: the executor meets it first and runs them. A step may move while its blocks are compiled.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// program_control.c: AND, OR, CASE, COALESCE and TRY: each runs its blocks for the rows that need them, and puts the results together.
+// program_control.c: AND, OR, CASE, COALESCE, TRY and UNLESS_NULL: each runs its blocks for the rows that need them, and puts the results together.
 //
 //     CASE WHEN c1 THEN a WHEN c2 THEN b ELSE d      rows ──c1──► taken: a
 //                                                         └rest──c2──► taken: b
@@ -241,6 +241,21 @@ static bool null_rows(const struct column *c, const struct rows *rows, struct ev
     return true;
 }
 
+// Leaves only the rows in which c is not NULL.
+static bool keep_valid(const struct column *c, struct rows *rows, struct eval *eval) {
+    if (c->type->id != TYPE_NULL && !column_base(c)->validity) return true;
+    uint16_t *valid = eval_alloc(eval, (rows->count + 1) * sizeof *valid);
+    if (!valid) return false;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < rows->count; i++) {
+        uint32_t row = rows_at(rows, i);
+        valid[count] = (uint16_t)row;
+        count += column_is_valid(c, row);
+    }
+    if (count != rows->count) *rows = (struct rows){.indices = valid, .count = count};
+    return true;
+}
+
 void control_coalesce(struct frame *f, const struct step *s, const struct rows *rows, struct eval *eval) {
     struct column *out = &f->registers[s->out];
     const struct column *first = &f->registers[s->args[0]];
@@ -296,4 +311,32 @@ void control_try(struct frame *f, const struct step *s, const struct rows *rows,
     *out = flat;
     for (size_t w = 0; w < bitmap_words(eval->row_count); w++) bits[w] = (out->validity ? out->validity[w] : UINT64_MAX) & ~tried[w];
     out->validity = bits;
+}
+
+// --- UNLESS_NULL ---
+
+void control_unless_null(struct frame *f, const struct step *s, const struct rows *rows, struct eval *eval) {
+    struct column *out = &f->registers[s->out];
+    struct rows kept = *rows;
+    for (uint32_t i = 0; i < s->arg_count; i++) {
+        const struct column *arg = &f->registers[s->args[i]];
+        if (!keep_valid(arg, &kept, eval)) return;
+    }
+    if (!kept.count) {
+        if (column_make_constant_null(eval->arena, s->type, eval->row_count, out) != STATUS_OK) eval->status = STATUS_NO_MEMORY;
+        return;
+    }
+    const struct block *b = &s->blocks[0];
+    run_block(f, b->begin, b->end, &kept, eval);
+    if (eval->status != STATUS_OK) return;
+    const struct column *result = &f->registers[b->result];
+    struct assembly m;
+    if (kept.count == rows->count) {
+        *out = *result;
+    } else if (assembly_begin(&m, s->type, out, eval)) {
+        for (uint32_t i = 0; i < rows->count && !m.source; i++) bitmap_clear(out->validity, rows_at(rows, i));
+        for (uint32_t i = 0; i < kept.count && !m.source; i++) bitmap_set(out->validity, rows_at(&kept, i));
+        assembly_add(&m, result, &kept);
+        assembly_end(&m, s->type, eval);
+    }
 }

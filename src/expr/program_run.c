@@ -302,6 +302,9 @@ static void run_step(struct frame *f, const struct step *s, const struct rows *r
     case STEP_TRY:
         control_try(f, s, rows, eval);
         break;
+    case STEP_UNLESS_NULL:
+        control_unless_null(f, s, rows, eval);
+        break;
     }
 }
 
@@ -342,6 +345,7 @@ enum status program_fold(struct arena *a, const struct session *session, struct 
     TRY(program_compile(a, session, &expression, 1, NULL, &p, e));
     struct eval eval;
     eval_begin(&eval, session, a->memory, a, NULL, session && session->clock ? clock_now_us(session->clock) : 0, 1);
+    eval.folding = true;
     struct rows one = {.indices = NULL, .count = 1};
     struct column *result = arena_alloc_zeroed(a, sizeof *result);
     if (!result) return error_no_memory(e);

@@ -24,6 +24,7 @@ enum step_kind {
     STEP_CASE,      // blocks: when, then, when, then … [else]; the first `when` is args[0], its block empty
     STEP_COALESCE,  // blocks[i]; the first is args[0], its block empty
     STEP_TRY,       // blocks[0]
+    STEP_UNLESS_NULL, // args: first arguments of a strict call; blocks[0]: the others and the call, for rows in which no arg is NULL
 };
 
 struct block {

@@ -28,7 +28,7 @@ static enum status rlike_bind(struct binding *b, struct error *e) { return patte
 
 // regexp_extract, regexp_extract_all
 
-// Group 1 where none is asked for. False: the row has failed.
+// Group 1 where none is asked for. False: the row has failed. A text without a match is asked for no group, as in Spark.
 static bool group_wanted(const struct matcher *m, const struct column *const *args, uint32_t row, bool has_group, uint32_t *group, struct eval *eval) {
     int64_t wanted = has_group ? int_at(args[2], row) : 1;
     *group = (uint32_t)wanted;
@@ -43,10 +43,13 @@ static inline void extract_rows(const struct column *const *args, struct column 
     for (uint32_t i = 0; i < rows->count && eval->status == STATUS_OK; i++) {
         uint32_t row = rows_at(rows, i), group;
         struct text subject = text_at(args[0], row);
-        if (!matcher_use(&m, text_at(args[1], row), row) || !group_wanted(&m, args, row, has_group, &group, eval)) continue;
-        size_t begin, end;
-        if (matcher_find(&m, subject, 0, row) == 1 && matcher_group(&m, group, &begin, &end)) out_set_view(out, row, subject.bytes + begin, end - begin);
-        else out_set_view(out, row, "", 0);
+        size_t begin = 0, end = 0;
+        if (!matcher_use(&m, text_at(args[1], row), row)) continue;
+        if (matcher_find(&m, subject, 0, row) == 1) {
+            if (!group_wanted(&m, args, row, has_group, &group, eval)) continue;
+            if (!matcher_group(&m, group, &begin, &end)) begin = end = 0;
+        }
+        out_set_view(out, row, subject.bytes + begin, end - begin);
     }
     matcher_release(&m);
 }
@@ -96,9 +99,10 @@ static inline void extract_all_rows(const struct column *const *args, struct col
         uint32_t row = rows_at(rows, i), group;
         struct text subject = text_at(args[0], row);
         list_rows_until(&list, row);
-        if (matcher_use(&m, text_at(args[1], row), row) && group_wanted(&m, args, row, has_group, &group, eval)) {
+        if (matcher_use(&m, text_at(args[1], row), row)) {
             for (size_t from = 0; matcher_find(&m, subject, from, row) == 1; from = matcher_next(&m, subject)) {
                 size_t begin = 0, end = 0;
+                if (!group_wanted(&m, args, row, has_group, &group, eval)) break;
                 if (!matcher_group(&m, group, &begin, &end)) begin = end = 0;
                 list_rows_put(&list, (struct text){subject.bytes + begin, end - begin});
             }

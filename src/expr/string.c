@@ -330,7 +330,7 @@ static enum status elt_bind(struct binding *b, struct error *e) {
 }
 
 static const struct function string_list[] = {
-    {"concat", "(STRING...) -> STRING | (BINARY...) -> BINARY | (ARRAY<T>...) -> ARRAY<T>", kernel_concat, concat_bind, 0,
+    {"concat", "(STRING...) -> STRING | (BINARY...) -> BINARY | (ARRAY<T>...) -> ARRAY<T>", kernel_concat, concat_bind, FUNCTION_COMPUTES_ALL,
      "The arguments joined; NULL if one of them is", "concat('Spark', 'SQL')", "SparkSQL"},
     {"concat_ws", "(STRING, ANY...) -> STRING", kernel_concat_ws, concat_ws_bind, FUNCTION_HANDLES_NULL,
      "Strings and arrays of strings joined, with a separator between them; NULLs are left out", "concat_ws(' ', 'Spark', NULL, 'SQL')", "Spark SQL"},

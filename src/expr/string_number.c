@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// string_number.c: format_number, as java.text.DecimalFormat with the symbols of English does it: rounding HALF_EVEN over the exact value.
+// string_number.c: format_number, as java.text.DecimalFormat with the symbols of English does it: rounding HALF_EVEN over the exact value, and
+// zeros after the digits that Java prints of a floating-point number.
 //
 //     #,###.00      group by 3, no digit before the point needed, two after
 //     000           at least three digits          ##.###       up to three after the point
 #include "column/decimal.h"
+#include "column/java_digits.h"
 #include "expr/functions.h"
 #include "expr/string_text.h"
 #include <math.h>
@@ -65,6 +67,20 @@ static int print_decimal_even(unsigned __int128 value, unsigned scale, int fract
     return used;
 }
 
+// A positive number whose digits all stand before the wanted fraction's end is those digits and zeros.
+static int print_fraction(double value, int fraction, char *out) {
+    struct digits d;
+    java_digits(value, false, &d);
+    if (d.count - 1 - d.exponent > fraction || d.exponent >= WHOLE_MAX) return snprintf(out, NUMBER_ROOM, "%.*f", fraction, value);
+    int used = 0;
+    for (int place = d.exponent > 0 ? d.exponent : 0; place >= -fraction; place--) {
+        int index = d.exponent - place;
+        if (place == -1) out[used++] = '.';
+        out[used++] = index >= 0 && index < d.count ? d.text[index] : '0';
+    }
+    return used;
+}
+
 // Digits of |value| with exactly fraction_most after the point. *negative: its sign. 0: not a finite number, *special tells which.
 static int print_digits(const struct column *c, uint32_t row, int fraction, bool *negative, const char **special, char *out) {
     *special = NULL;
@@ -75,7 +91,8 @@ static int print_digits(const struct column *c, uint32_t row, int fraction, bool
         *negative = signbit(value) && !isnan(value);
         if (isnan(value)) *special = "NaN";
         else if (isinf(value)) *special = "\u221e";
-        return *special ? 0 : snprintf(out, NUMBER_ROOM, "%.*f", fraction, fabs(value));
+        if (*special) return 0;
+        return value == 0 ? snprintf(out, NUMBER_ROOM, "%.*f", fraction, 0.0) : print_fraction(fabs(value), fraction, out);
     }
     case TYPE_DECIMAL: {
         decimal value = column_decimal(c, row);

@@ -3,7 +3,7 @@
 //
 //     DATE ± int, DATE ± INTERVAL_YM, DATE ± whole days   → DATE          TIMESTAMP ± interval → TIMESTAMP (days and months on the wall)
 //     DATE ± other INTERVAL_DT                            → TIMESTAMP     DATE − DATE → INTERVAL DAY, else INTERVAL DAY TO SECOND
-//     interval ± interval (same kind), interval * number, interval / number
+//     interval ± interval (same kind), interval * number, interval / number, interval div interval (same kind) → BIGINT
 //
 // The binder turns subtraction of an interval into the same kernels with the sign as bind data.
 #include "temporal.h"
@@ -16,9 +16,13 @@
 static const char is_minus[] = "minus";
 
 static inline int64_t signed_by(const struct eval *eval, int64_t value) { return eval->call->data == is_minus ? -value : value; }
+static void fail_date(uint32_t row, struct eval *eval) { eval_fail(eval, row, "ARITHMETIC_OVERFLOW", "the date is beyond its range"); }
 static void fail_overflow(uint32_t row, struct eval *eval) { eval_fail(eval, row, "DATETIME_OVERFLOW", "the result is beyond the range of its type"); }
 static void fail_interval(uint32_t row, struct eval *eval) {
     eval_fail(eval, row, "INTERVAL_ARITHMETIC_OVERFLOW.WITHOUT_SUGGESTION", "the interval does not fit its type");
+}
+static void fail_interval_sum(uint32_t row, struct eval *eval) {
+    eval_fail(eval, row, "INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION", "the interval does not fit its type; try_add and try_subtract give NULL instead");
 }
 
 bool temporal_add_months_to_date(int32_t days, int64_t months, int32_t *out) {
@@ -86,7 +90,7 @@ static void date_plus_months(const struct column *const *args, struct column *ou
     for (uint32_t i = 0; i < rows->count; i++) {
         uint32_t row = rows_at(rows, i);
         if (!temporal_add_months_to_date(days[operand_index(args[0], row)], signed_by(eval, months[operand_index(args[1], row)]), &to[row]))
-            fail_overflow(row, eval);
+            fail_date(row, eval);
     }
 }
 
@@ -196,7 +200,9 @@ static void interval_plus(const struct column *const *args, struct column *out, 
         uint32_t row = rows_at(rows, i);
         int64_t a = interval_at(args[0], row), b = interval_at(args[1], row), sum;
         bool overflow = minus ? __builtin_sub_overflow(a, b, &sum) : __builtin_add_overflow(a, b, &sum);
-        put_interval(out, row, sum, overflow, eval);
+        overflow |= out->type->id == TYPE_INTERVAL_YM && (sum < INT32_MIN || sum > INT32_MAX);
+        if (overflow) fail_interval_sum(row, eval);
+        else put_interval(out, row, sum, false, eval);
     }
 }
 
@@ -244,6 +250,16 @@ static void interval_divide(const struct column *const *args, struct column *out
         }
         if (zero) operand_fail(out, row, "INTERVAL_DIVIDED_BY_ZERO", "division of an interval by zero", eval);
         else put_interval(out, row, overflow ? 0 : (int64_t)exact, overflow, eval);
+    }
+}
+
+static void interval_quotient(const struct column *const *args, struct column *out, const struct rows *rows, struct eval *eval) {
+    for (uint32_t i = 0; i < rows->count; i++) {
+        uint32_t row = rows_at(rows, i);
+        int64_t a = interval_at(args[0], row), b = interval_at(args[1], row);
+        if (b == 0) eval_fail(eval, row, "DIVIDE_BY_ZERO", "division by zero");
+        else if (a == INT64_MIN && b == -1) eval_fail(eval, row, "ARITHMETIC_OVERFLOW", "the result does not fit BIGINT");
+        else ((int64_t *)out->values)[row] = args[0]->type->id == TYPE_INTERVAL_YM ? (int32_t)(a / b) : a / b;  // months divide as INTs
     }
 }
 
@@ -313,17 +329,27 @@ static enum status bind_scaled(struct binding *b, kernel k, struct error *e) {
     return finish(b, t->id == TYPE_INTERVAL_YM ? &type_interval_ym : &type_interval_dt, k, false);
 }
 
-static enum status refuse_days(struct binding *b, struct error *e) {
-    const char *has = type_name_sql(b->arena, b->args[1]->type);
+static enum status bind_quotient(struct binding *b, bool *done, struct error *e) {
+    const struct type *common = coerce_tightest_common(b->arena, b->args[0]->type, b->args[1]->type);
+    *done = common && (common->id == TYPE_INTERVAL_YM || common->id == TYPE_INTERVAL_DT);
+    if (!*done) return STATUS_OK;
+    TRY(binding_cast(b, 0, common, e));
+    TRY(binding_cast(b, 1, common, e));
+    return finish(b, &type_bigint, interval_quotient, false);
+}
+
+static enum status refuse_operand(struct binding *b, uint32_t index, const char *wanted, struct error *e) {
+    const struct expr *operand = b->args[index];
     error_set(e, STATUS_INVALID_QUERY, "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE",
-              "cannot resolve \"%s\" due to data type mismatch: the second parameter requires the (\"INT\" or \"SMALLINT\" or \"TINYINT\") type, however it has the type \"%s\"",
-              b->name, has);
-    if (e) e->span = span_known(b->args[1]->span) ? b->args[1]->span : b->span;
+              "cannot resolve \"%s\" due to data type mismatch: the %s parameter requires the \"%s\" type, however it has the type \"%s\"",
+              b->name, index ? "second" : "first", wanted, type_name_sql(b->arena, operand->type));
+    if (e) e->span = span_known(operand->span) ? operand->span : b->span;
     return STATUS_INVALID_QUERY;
 }
 
 enum status temporal_bind(struct binding *b, enum arithmetic op, bool *done, struct error *e) {
     const struct type *l = b->args[0]->type, *r = b->args[1]->type;
+    if (op == INTEGRAL_DIVIDE) return bind_quotient(b, done, e);
     *done = (op == ADD || op == SUBTRACT || op == MULTIPLY || op == DIVIDE) && (is_temporal(l) || is_temporal(r));
     if (!*done) return STATUS_OK;
     if (op == MULTIPLY || op == DIVIDE) {
@@ -332,6 +358,9 @@ enum status temporal_bind(struct binding *b, enum arithmetic op, bool *done, str
         return *done ? bind_scaled(b, op == MULTIPLY ? interval_times : interval_divide, e) : STATUS_OK;
     }
     bool minus = op == SUBTRACT;
+    bool months_and_text = (l->id == TYPE_INTERVAL_YM && r->id == TYPE_STRING) || (l->id == TYPE_STRING && r->id == TYPE_INTERVAL_YM);
+    *done = !months_and_text;
+    if (!*done) return STATUS_OK;
     if (!minus && !is_interval(l) && is_temporal(r) && (is_interval(l) || l->id != TYPE_DATE) && r->id == TYPE_DATE) swap_arguments(b);
     else if (!minus && is_interval(l) && is_temporal(r) && !is_interval(r)) swap_arguments(b);
     l = b->args[0]->type;
@@ -352,11 +381,14 @@ enum status temporal_bind(struct binding *b, enum arithmetic op, bool *done, str
         return bind_moments_difference(b, e);
     }
     if (l->id != TYPE_DATE) {
-        *done = false;  // the general rules refuse it
-        return STATUS_OK;
+        bool months = l->id == TYPE_INTERVAL_YM || r->id == TYPE_INTERVAL_YM;
+        bool unexpected = (is_interval(r) && !months) || (!minus && is_interval(l) && !months) ||
+                          (minus && ((is_temporal(r) && !is_interval(r)) || is_timestamp(l)));
+        *done = false;  // the general rules refuse it, or else:
+        return unexpected ? refuse_operand(b, is_temporal(r) ? 0 : 1, r->id == TYPE_DATE ? "DATE" : "TIMESTAMP", e) : STATUS_OK;
     }
     // DATE ± INT, SMALLINT, TINYINT; nothing wider.
-    if (r->id != TYPE_INT && r->id != TYPE_SMALLINT && r->id != TYPE_TINYINT && r->id != TYPE_NULL) return refuse_days(b, e);
+    if (r->id != TYPE_INT && r->id != TYPE_SMALLINT && r->id != TYPE_TINYINT && r->id != TYPE_NULL) return refuse_operand(b, 1, "(\"INT\" or \"SMALLINT\" or \"TINYINT\")", e);
     TRY(binding_cast(b, 1, &type_int, e));
     return finish(b, &type_date, date_plus_days, minus);
 }

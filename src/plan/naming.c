@@ -112,12 +112,13 @@ static const struct function_name function_names[] = {
      "(IF((namedlambdavariable() IS NULL), 1, (IF((namedlambdavariable() IS NULL), -1, (IF((namedlambdavariable() < namedlambdavariable()), -1, "
      "(IF((namedlambdavariable() > namedlambdavariable()), 1, 0)))))))))), namedlambdavariable(), namedlambdavariable())"},
     {"assert_true", "%", 0, "", ""}, {"raise_error", "%", 1, "USER_RAISED_EXCEPTION, map(errorMessage, ", ")"}, {"current_database", "current_schema", 0, "", ""},
+    {"convert_timezone", "%", 2, "current_timezone(), ", ""},
 };
 
 // Functions whose last arguments may be left out, one after the other, and are shown nevertheless.
 static const char *missing_arguments(struct arena *a, const char *name, uint32_t count) {
     static const char *const interval[] = {"0", "0", "0", "0", "0", "0", "0.000000"};
-    uint32_t full = equal_ignoring_case(name, "make_interval") ? 7 : equal_ignoring_case(name, "make_dt_interval") ? 4 : 0;
+    uint32_t full = equal_ignoring_case(name, "make_interval") || equal_ignoring_case(name, "try_make_interval") ? 7 : equal_ignoring_case(name, "make_dt_interval") ? 4 : 0;
     const char *const *last = interval + 7 - full;
     if (equal_ignoring_case(name, "make_ym_interval")) full = 2, last = interval;
     if (count >= full) return "";
@@ -267,6 +268,22 @@ static const char *trim_name(struct arena *a, const struct uexpr *u, const char 
     return NULL;
 }
 
+// to_char and to_varchar are named after what they turn into: date_format of a moment, hex, base64 or decode of bytes.
+static const char *to_char_name(struct arena *a, const char *const *args, const struct type *type) {
+    if (type->id == TYPE_BINARY && !strcasecmp(args[1], "utf-8")) return arena_printf(a, "decode(%s, utf-8)", args[0]);
+    if (type->id == TYPE_BINARY) return arena_printf(a, "%s(%s)", lower_name(a, args[1]), args[0]);
+    return arena_printf(a, "%s(%s, %s)", is_date_like(type) ? "date_format" : "to_char", args[0], args[1]);
+}
+
+// IS UNKNOWN keeps its word over what is a plain value as written; anything the analyzer had to look at is IS NULL, as in Spark.
+static bool is_plain_value(const struct uexpr *u) {
+    if (u->kind == U_LITERAL) return true;
+    if (u->kind != U_CALL || !u->infix) return false;
+    for (uint32_t i = 0; i < u->arg_count; i++)
+        if (!is_plain_value(u->args[i])) return false;
+    return true;
+}
+
 const char *name_of_call(struct resolver *r, const struct uexpr *u, const char *const *args, uint32_t count, struct expr *const *bound) {
     struct arena *a = r->arena;
     const char *name = u->name.parts[u->name.part_count - 1];
@@ -278,12 +295,12 @@ const char *name_of_call(struct resolver *r, const struct uexpr *u, const char *
     }
     bool unknown = equal_ignoring_case(name, "is unknown"), not_unknown = equal_ignoring_case(name, "is not unknown");
     if ((unknown || not_unknown) && count == 1) {
-        const char *word = bound && bound[0]->type->id != TYPE_NULL ? "UNKNOWN" : "NULL";
+        const char *word = bound && bound[0]->type->id != TYPE_NULL && is_plain_value(u->args[0]) ? "UNKNOWN" : "NULL";
         return name_limited(a, arena_printf(a, "(%s IS %s%s)", args[0], not_unknown ? "NOT " : "", word));
     }
     if (equal_ignoring_case(name, "from_json") && count >= 2 && strncasecmp(args[1], "MAP<", 4) == 0) return "entries";  // so Spark calls the map it reads
     bool prints = equal_ignoring_case(name, "to_char") || equal_ignoring_case(name, "to_varchar");
-    if (prints && count == 2 && bound) return name_limited(a, arena_printf(a, "%s(%s, %s)", is_date_like(bound[0]->type) ? "date_format" : "to_char", args[0], args[1]));
+    if (prints && count == 2 && bound) return name_limited(a, to_char_name(a, args, bound[0]->type));
     for (size_t i = 0; i < sizeof pattern_names / sizeof *pattern_names; i++) {
         const struct pattern_name *p = &pattern_names[i];
         if (!u->infix && equal_ignoring_case(name, "negative")) break;  // negative(x) was written, not -x

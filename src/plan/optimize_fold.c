@@ -1,11 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // optimize_fold.c: constant expressions are computed at plan time. One that fails stays as it is and fails when (and only if) a row
-// meets it. Casts put in by the analyzer around literals are the common case.
+// meets it. Casts put in by the analyzer around literals are the common case. A strict call with a literal NULL is NULL, whatever its other
+// arguments are.
 #include "expr/program.h"
 #include "plan/resolver.h"
 
+static bool is_strict_of_null(const struct expr *e) {
+    if (e->kind != EXPR_CALL || !e->call.kernel || (e->call.function->flags & (FUNCTION_HANDLES_NULL | FUNCTION_COMPUTES_ALL))) return false;
+    for (uint32_t i = 0; i < e->arg_count; i++)
+        if (e->args[i]->kind == EXPR_LITERAL && column_is_constant_null(e->args[i]->literal)) return true;
+    return false;
+}
+
 static struct expr *fold(struct expr *e, void *context) {
     struct resolver *r = context;
+    if (is_strict_of_null(e)) {
+        struct expr *null = expr_null(r->arena, e->type);
+        if (!null) return NULL;
+        null->span = e->span;
+        null->name = e->name;
+        return null;
+    }
     if (e->kind == EXPR_LITERAL || e->kind == EXPR_LAMBDA || e->kind == EXPR_PARAMETER || !expr_is_constant(e)) return e;
     struct error error;
     error_clear(&error);

@@ -175,6 +175,8 @@ static enum status resolve_aggregate(struct expr_context *c, const struct uexpr 
     c->aggregates_seen = true;
     *name = name_of_call(r, u, count_rows ? (const char *[]){"1"} : g.names, count_rows ? 1 : g.count, NULL);
     if (equal_ignoring_case(function, "mode") && g.count == 2) *name = arena_printf(r->arena, "mode() WITHIN GROUP (ORDER BY %s DESC)", g.names[0]);
+    bool within_group = u->infix && equal_ignoring_case(function, "percentile") && g.count == 2;
+    if (within_group) *name = arena_printf(r->arena, "percentile_cont(%s) WITHIN GROUP (ORDER BY %s)", g.names[1], g.names[0]);
     if (*name && filter) *name = name_limited(r->arena, arena_printf(r->arena, "%s FILTER (WHERE %s)", *name, filter_name ? filter_name : "…"));
     if (!*name) return STATUS_NO_MEMORY;
     if (u->ignore_nulls && g.count == 1) {

@@ -28,7 +28,8 @@ static void note(struct select *s, enum status status) {
 }
 
 bool contains_aggregate(const struct uexpr *u) {
-    if (u->kind == U_CALL && u->name.part_count && !u->infix && aggregate_find(u->name.parts[u->name.part_count - 1])) return true;
+    const char *called = u->kind == U_CALL && u->name.part_count ? u->name.parts[u->name.part_count - 1] : NULL;
+    if (called && aggregate_find(called) && !(u->infix && function_find(called))) return true;
     if (u->kind == U_OVER) return false;
     for (uint32_t i = 0; i < u->arg_count; i++)
         if (contains_aggregate(u->args[i])) return true;

@@ -55,6 +55,8 @@ struct sink_request {
     bool upserts;                  // a streaming table with a declared key: consolidated upserts (+1)
     bool materialized;             // a materialized view's target
     bool replace;                  // leat.replace: empty a foreign target
+    const char *const *source_names;   // by index, as in struct origin
+    uint32_t source_count;
     const char *base_folder;
     const char *data_folder;
     const struct session *session;

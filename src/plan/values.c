@@ -95,29 +95,7 @@ static enum status union_of_rows(struct resolver *r, const struct table *t, stru
     return STATUS_OK;
 }
 
-// VALUES (struct(1, 'a')): rows that are one struct(…) are rows of its parts. NULL: these are not; *failed: no memory.
-static const struct urelation *rows_of_structs(struct arena *a, const struct urelation *u, bool *failed) {
-    *failed = false;
-    if (u->row_width != 1 || !u->row_count) return NULL;
-    uint32_t width = u->rows[0][0]->arg_count;
-    for (uint32_t i = 0; i < u->row_count; i++)
-        if (!operator_is(u->rows[i][0], "struct") || u->rows[i][0]->arg_count != width || !width) return NULL;
-    struct urelation *parts = arena_alloc(a, sizeof *parts);
-    *failed = !parts;
-    if (!parts) return NULL;
-    *parts = *u;
-    parts->row_width = width;
-    parts->rows = arena_alloc_array(a, u->row_count, sizeof *parts->rows);
-    *failed = !parts->rows;
-    for (uint32_t i = 0; i < u->row_count && parts->rows; i++) parts->rows[i] = u->rows[i][0]->args;
-    return *failed ? NULL : parts;
-}
-
 enum status resolve_values(struct resolver *r, const struct urelation *u, struct expr_context *outer, struct relation *out) {
-    bool failed;
-    const struct urelation *parts = rows_of_structs(r->arena, u, &failed);
-    if (failed) return STATUS_NO_MEMORY;
-    if (parts) u = parts;
     struct table t = {.row_count = u->row_count, .width = u->row_width};
     t.cells = arena_alloc_array(r->arena, (size_t)t.row_count * t.width + 1, sizeof *t.cells);
     t.types = arena_alloc_array(r->arena, (size_t)t.width + 1, sizeof *t.types);

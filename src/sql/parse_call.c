@@ -189,6 +189,7 @@ static bool parse_within_group(struct parser *p, struct uexpr *call) {
     struct uexpr *args[2] = {sorts[0].expr, call->args[0]}, *e = call_make(p, "percentile", call->span.begin, call->name_span, 2, args);
     if (!e) return false;
     e->distinct = call->distinct;
+    e->infix = true;  // the column's name is as written
     *call = *e;
     return true;
 }

@@ -245,7 +245,7 @@ static enum fault read_parts(struct sum *sum, const char *s, size_t size, enum i
         if (i == begin || __builtin_add_overflow(total, nanos / 1000, &total)) return FAULT_FORM;
     }
     if (i != size) return FAULT_FORM;
-    if (months > INT32_MAX) return FAULT_OVERFLOW;
+    if (months > (int64_t)INT32_MAX + negative) return FAULT_OVERFLOW;
     *sum = (struct sum){.months = negative ? -months : months, .us = negative ? -total : total, .has_months = to == UNIT_MONTH,
                         .has_time = to != UNIT_MONTH, .first = from, .last = to};
     return FAULT_NONE;

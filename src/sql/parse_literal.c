@@ -221,6 +221,22 @@ static struct uexpr *zoned_timestamp(struct parser *p, struct span span, const c
     return e;
 }
 
+// DATE 'epoch', TIMESTAMP 'now' …: words that a cast of a constant knows. NULL: it is none of them.
+static struct uexpr *word_for_moment(struct parser *p, struct span span, const char *s, size_t size, const struct type *type) {
+    static const char *const words[] = {"epoch", "now", "today", "yesterday", "tomorrow"};
+    while (size && (uint8_t)*s <= ' ') s++, size--;
+    while (size && (uint8_t)s[size - 1] <= ' ') size--;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strlen(words[i]) != size || strncasecmp(words[i], s, size) != 0) continue;
+        static const int64_t epoch = 0;
+        if (i == 0) return literal_value(p, span, type, &epoch, type->id == TYPE_DATE ? sizeof(int32_t) : sizeof(int64_t));
+        struct uexpr *text = literal_string(p, span, s, size), *e = text ? expr_make(p, U_CAST, span.begin, 1, &text) : NULL;
+        if (e) e->type = type;
+        return e;
+    }
+    return NULL;
+}
+
 // At a word that a string follows: DATE '…', X'…'.
 static struct uexpr *typed(struct parser *p) {
     const struct token *word = current(p);
@@ -233,6 +249,10 @@ static struct uexpr *typed(struct parser *p) {
     struct span span = span_since(p, begin);
     int32_t days;
     int64_t us;
+    bool date = word->keyword == KEYWORD_DATE, ntz = word->keyword == KEYWORD_TIMESTAMP_NTZ;
+    bool moment = date || ntz || word->keyword == KEYWORD_TIMESTAMP || word->keyword == KEYWORD_TIMESTAMP_LTZ;
+    struct uexpr *named = moment ? word_for_moment(p, span, s, size, date ? &type_date : ntz ? &type_timestamp_ntz : &type_timestamp) : NULL;
+    if (named) return named;
     switch (word->keyword) {
     case KEYWORD_DATE:
         if (!parse_date(s, size, &days)) return bad_typed(p, span, "date", "DATE '2024-01-31'");

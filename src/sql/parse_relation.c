@@ -118,6 +118,16 @@ static struct urelation *parse_stream(struct parser *p) {
     return parse_with_options(p, r) && parse_suffixes(p, r, begin) ? r : NULL;
 }
 
+// struct(1, 'x') as a row of VALUES is two columns, as (1, 'x') is; named_struct(…) is one.
+static bool is_struct_call(struct uexpr *e) {
+    bool is = e->kind == U_CALL && e->name.part_count == 1 && strcasecmp(e->name.parts[0], "struct") == 0 && e->arg_count > 0;
+    for (uint32_t i = 0; is && i < e->arg_count; i++) {
+        if (e->args[i]->kind == U_STAR) return false;
+        if (e->args[i]->kind == U_ALIAS) e->args[i] = e->args[i]->args[0];
+    }
+    return is;
+}
+
 struct urelation *parse_inline_table(struct parser *p) {
     struct list rows = {0};
     uint32_t begin = here(p);
@@ -127,7 +137,7 @@ struct urelation *parse_inline_table(struct parser *p) {
     do {
         struct uexpr *e = parse_expression(p);
         if (!e) return NULL;
-        bool row = e->kind == U_ROW;
+        bool row = e->kind == U_ROW || is_struct_call(e);
         uint32_t width = row ? e->arg_count : 1;
         if (rows.count == 0) r->row_width = width;
         if (width != r->row_width) {
