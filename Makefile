@@ -18,7 +18,7 @@ JOBS := $(shell nproc 2>/dev/null || echo 2)
 # What `make demo` and `make` need, and what the tests need on top. Debian's names.
 PACKAGES := gcc libc6-dev make pkg-config libsqlite3-dev sqlite3 libpcre2-dev libutf8proc-dev libxxhash-dev libssl-dev libedit-dev tzdata \
             libcurl4-openssl-dev librdkafka-dev zlib1g-dev libzstd-dev liblz4-dev libmongoc-dev
-PACKAGES_TEST := python3 python3-venv libcmocka-dev clang llvm libclang-rt-14-dev git openssl openjdk-17-jre-headless maven
+PACKAGES_TEST := python3 python3-venv libcmocka-dev clang llvm libclang-rt-14-dev git openssl openjdk-17-jre-headless maven npm
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings -Wimplicit-fallthrough
 
@@ -98,6 +98,10 @@ $(BUILD)/nexmark_file: bench/nexmark_file.c $(BUILD)/libleat.a
 # Prints a golden test with the example of every function.
 $(BUILD)/function_examples: test/functions/function_examples.c $(BUILD)/libleat.a
 	$(COMPILE) $(STRICT) -MMD -MP -MF $@.d -o $@ $< $(LDFLAGS) $(BUILD)/libleat.a $(LIBS)
+
+# Cassandra's client by hand: tokens of keys, loads (test/cassandra, bench/stores.sh).
+$(BUILD)/cql_tool: test/cql/cql_tool.c test/cql/cql_roundtrip.c $(BUILD)/libleat.a
+	$(COMPILE) $(STRICT) -Itest/cql -o $@ $(filter %.c,$^) $(LDFLAGS) $(BUILD)/libleat.a $(LIBS)
 
 -include $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(FUZZERS:=.d) $(BUILD)/function_examples.d $(BUILD)/nexmark_file.d
 
