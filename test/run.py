@@ -245,7 +245,7 @@ def run_pipeline(leat, threads):
 
 
 def group_tsan(_tier):
-    names = [n for n in unit_names() if n.startswith(("base", "exec", "stream", "http", "kafka"))]
+    names = [n for n in unit_names() if n.startswith(("base", "exec", "stream", "http", "kafka", "cql_session"))]
     total = build(TSAN, f"{TSAN}/leat", *[f"{TSAN}/test/{n}" for n in names], CC="clang", OPTIMIZE="-O1", SANITIZE="thread")
     total += in_parallel(lambda name: unit_test(f"{TSAN}/test/{name}"), names)
     for threads in (2, 4):
@@ -298,6 +298,20 @@ def group_kafka(tier):
     """Real brokers. What a machine cannot have is skipped, in sight and counted; with CI set it is a failure."""
     total = build_release("all")
     total += script("test/kafka/kafka_test.py", "--leat", f"{BUILD}/leat", *(["--long"] if tier == "long" else []), timeout=4 * 3600 if tier == "long" else DRIVER_TIMEOUT_S)
+    return total
+
+
+def group_cassandra(tier):
+    """A real Cassandra, alone and three nodes."""
+    total = build_release("all", f"{BUILD}/cql_tool")
+    total += script("test/cassandra/cassandra_test.py", "--leat", f"{BUILD}/leat", *(["--long"] if tier == "long" else []), timeout=4 * 3600 if tier == "long" else DRIVER_TIMEOUT_S)
+    return total
+
+
+def group_mongodb(tier):
+    """A real MongoDB: replica set, alone, with TLS and passwords."""
+    total = build_release("all")
+    total += script("test/mongodb/mongodb_test.py", "--leat", f"{BUILD}/leat", *(["--long"] if tier == "long" else []), timeout=4 * 3600 if tier == "long" else DRIVER_TIMEOUT_S)
     return total
 
 
@@ -389,7 +403,8 @@ def group_tidy(_tier):
 
 GROUPS = {"unit": group_unit, "sql": group_sql, "examples": group_examples, "tidy": group_tidy, "clang": group_clang, "asan": group_asan,
           "tsan": group_tsan, "differential": group_differential, "crash": group_crash, "control": group_control,
-          "http": group_http, "kafka": group_kafka, "fuzz": group_fuzz}
+          "http": group_http, "kafka": group_kafka, "mongodb": group_mongodb, "cassandra": group_cassandra,
+          "fuzz": group_fuzz}
 TIERS = {"check": ["unit", "sql", "examples"], "test": list(GROUPS), "long": list(GROUPS)}
 
 

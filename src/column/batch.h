@@ -24,6 +24,7 @@ struct origin {
     const uint32_t *offset_deltas;    // offset of row i = first_offset + offset_deltas[i]; NULL: + i
     const uint32_t *rows;             // which row of its record (explode counts up); NULL: all 0
     const struct string_view *raw;    // the record's bytes, for dead letters; NULL: not kept
+    uint32_t branch;                  // which inputs of UNIONs, and which of several flows into one table, the row came through; 0: there are none
     const char *partition_name;       // for files the path; NULL: the number says it
 };
 static inline int64_t origin_offset(const struct origin *o, uint32_t row) {

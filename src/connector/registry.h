@@ -7,4 +7,10 @@ extern const struct source_class http_source_class;
 extern const struct source_class generator_source_class, rate_source_class, json_source_class, kafka_source_class, memory_source_class;
 extern const struct sink_class console_sink_class, kafka_sink_class, noop_sink_class, memory_sink_class;
 
+extern const struct source_class cassandra_source_class;
+extern const struct sink_class cassandra_sink_class;
+
+extern const struct source_class mongodb_source_class;
+extern const struct sink_class mongodb_sink_class;
+
 extern const struct connector_set all_connectors;

@@ -3,6 +3,7 @@
 //
 // A store's transaction begins with its first row of the epoch (a store with nothing to write is not committed). A store that already
 // has the epoch (a crash, or another store's failure, came after its commit) gets nothing a second time.
+#include "base/checksum.h"
 #include "base/failpoint.h"
 #include "stream/runtime.h"
 #include <stdio.h>
@@ -31,6 +32,18 @@ static enum status empty_target(struct stream_target *t, struct error *e) {
     return status;
 }
 
+// Of a table that several flows feed: a record that two of them read gives rows of its own in each.
+static enum status write_branch(struct stream_flow *f, uint32_t worker, struct batch *b, struct error *e) {
+    const struct stream_target *t = f->target;
+    struct batch *out = batch_derive(b, f->runtime->stream->config.memory, b->column_count);
+    if (!out) return error_no_memory(e);
+    memcpy(out->columns, b->columns, sizeof *b->columns * b->column_count);
+    out->origin.branch = b->origin.branch ^ (uint32_t)checksum64(f->flow->name, strlen(f->flow->name), 0);
+    enum status status = t->sink->class->write(t->sink, worker, out, output_refuse, f, e);
+    batch_unref(out);
+    return status;
+}
+
 enum status output_write(void *context, uint32_t worker, struct batch *b, struct error *e) {
     struct stream_flow *f = context;
     struct stream_target *t = f->target;
@@ -38,7 +51,7 @@ enum status output_write(void *context, uint32_t worker, struct batch *b, struct
     if (t->store->has_epoch) return STATUS_OK;
     TRY(output_begin_store(f->runtime, t->store, e));
     if (t->empty_pending) TRY(empty_target(t, e));
-    return t->sink->class->write(t->sink, worker, b, output_refuse, f, e);
+    return t->flow_count > 1 ? write_branch(f, worker, b, e) : t->sink->class->write(t->sink, worker, b, output_refuse, f, e);
 }
 
 static const char *source_name(const struct runtime *r, uint32_t source) { return source < r->source_count ? r->sources[source].table->name : ""; }

@@ -82,6 +82,7 @@ static enum status link_flows(struct runtime *r, struct error *e) {
         f->runtime = r;
         f->flow = p->flows[i];
         f->target = find_target(r, p->flows[i]->target);
+        f->target->flow_count++;
         TRY(link_flow_sources(r, f, e));
     }
     return STATUS_OK;
@@ -201,6 +202,9 @@ static enum status sink_request_of(struct runtime *r, const struct stream_target
     }
     const struct type *schema = type_struct(&r->arena, fields, root->attribute_count);
     if (!schema) return error_no_memory(e);
+    const char **sources = arena_alloc_array(&r->arena, r->source_count + 1, sizeof *sources);
+    if (!sources) return error_no_memory(e);
+    for (uint32_t i = 0; i < r->source_count; i++) sources[i] = r->sources[i].table->name;
     bool materialized = t->dataset->kind == DATASET_MATERIALIZED_VIEW, consolidated = root->kind == PLAN_CONSOLIDATE;
     *out = (struct sink_request){
         .table_name = t->dataset->name, .flow_name = flow->name, .options = t->dataset->options, .schema = schema,
@@ -208,7 +212,7 @@ static enum status sink_request_of(struct runtime *r, const struct stream_target
         .single_row = consolidated && root->unique_key_count == 0, .retracts = root->changes == CHANGES_RETRACT,
         .upserts = !materialized && consolidated, .materialized = materialized, .base_folder = c->base_folder, .data_folder = c->data_folder,
         .session = c->session, .memory = c->memory, .log = c->log, .stop = c->stop, .host = c->host,
-        .replace = replaces(t->dataset),
+        .replace = replaces(t->dataset), .source_names = sources, .source_count = r->source_count,
     };
     return STATUS_OK;
 }
@@ -293,6 +297,20 @@ static enum status open_catalog(struct runtime *r, struct error *e) {
     return catalog_prepare(r->catalog->store, e);
 }
 
+// Of a target that an open epoch feeds the question was asked before that epoch: what is in it now may be what the epoch wrote (a store without
+// transactions keeps the rows of an epoch that was not committed).
+static enum status is_in_open_epoch(struct runtime *r, const struct stream_target *t, bool *out, struct error *e) {
+    struct stream *s = r->stream;
+    struct intent open;
+    *out = false;
+    if (!s->durable.has_intent) return STATUS_OK;
+    TRY(decode_intent(&s->epoch_arena, s->durable.intent_bytes.data, s->durable.intent_bytes.size_bytes, &open, e));
+    for (uint32_t i = 0; i < r->flow_count; i++) {
+        for (uint32_t n = 0; n < open.flow_count && r->flows[i].target == t; n++) *out |= strcmp(open.flows[n], r->flows[i].flow->name) == 0;
+    }
+    return STATUS_OK;
+}
+
 // A materialized view equals its query: rows of somebody else in its table would stay there for ever.
 static enum status check_target_empty(struct runtime *r, struct stream_target *t, const struct sink_request *request, struct error *e) {
     struct stream *s = r->stream;
@@ -322,39 +340,18 @@ static enum status check_target_empty(struct runtime *r, struct stream_target *t
         t->empty_pending = true;
         return STATUS_OK;
     }
+    bool ours;
+    TRY(is_in_open_epoch(r, t, &ours, e));
+    if (ours) return STATUS_OK;
     error_set(e, STATUS_CONFLICT, "LEAT_TARGET_NOT_EMPTY", "the target of the new materialized view `%s` already holds rows", request->table_name);
     error_set_hint(e, "build it anew with --full-refresh %s, or set TBLPROPERTIES ('leat.replace' = 'true') to empty it", request->table_name);
     return STATUS_CONFLICT;
 }
 
-// The statement without the values of options that are secrets.
-static enum status text_without_secrets(struct arena *a, const struct ustatement *statement, const char **out, struct error *e) {
-    if (!(*out = statement->text)) return STATUS_OK;
-    const char *from = statement->text;
-    uint32_t at = statement->span.begin;
-    char *text = arena_alloc_array(a, strlen(from) + 4 * ((size_t)statement->property_count + 1), 1), *end = text;
-    if (!text) return error_no_memory(e);
-    for (uint32_t i = 0; i < statement->property_count; i++) {
-        const struct uoption *o = &statement->properties[i];
-        bool hidden = option_is_secret(o->key) && o->value && !option_is_placeholder(o->value, strlen(o->value));
-        if (!hidden || o->value_span.begin < at || o->value_span.end - statement->span.begin > strlen(statement->text)) continue;
-        size_t before = o->value_span.begin - at;
-        memcpy(end, from, before);
-        memcpy(end + before, "…", 3);
-        end += before + 3;
-        from += o->value_span.end - at;
-        at = o->value_span.end;
-    }
-    memcpy(end, from, strlen(from) + 1);
-    *out = text;
-    return STATUS_OK;
-}
-
 static enum status describe_target(struct runtime *r, const struct stream_target *t, const struct sink_request *request, struct error *e) {
     if (!t->dataset->in_catalog) return STATUS_OK;
     const char *kind = request->materialized ? "materialized view" : "streaming table";
-    const char *text = NULL;
-    if (t->dataset->statement) TRY(text_without_secrets(&r->arena, t->dataset->statement, &text, e));
+    const char *text = t->dataset->statement ? t->dataset->statement->text : NULL;
     return catalog_describe(r->catalog->store, request->table_name, kind, request->schema, text, e);
 }
 

@@ -37,6 +37,7 @@ struct stream_target {
     struct dataset *dataset;
     struct sink *sink;
     struct stream_store *store;
+    uint32_t flow_count;           // that feed it
     bool is_empty;
     bool empty_pending;            // to be emptied before the epoch's first row
     bool emptied;                  // done in the running epoch
