@@ -18,7 +18,7 @@ JOBS := $(shell nproc 2>/dev/null || echo 2)
 # What `make demo` and `make` need, and what the tests need on top. Debian's names.
 PACKAGES := gcc libc6-dev make pkg-config libsqlite3-dev sqlite3 libpcre2-dev libutf8proc-dev libxxhash-dev libssl-dev libedit-dev tzdata \
             libcurl4-openssl-dev librdkafka-dev zlib1g-dev libzstd-dev liblz4-dev libmongoc-dev
-PACKAGES_TEST := python3 python3-venv libcmocka-dev clang llvm libclang-rt-14-dev git openssl openjdk-17-jre-headless maven npm
+PACKAGES_TEST := python3 python3-venv libcmocka-dev clang llvm libclang-rt-14-dev git openssl openjdk-17-jre-headless maven
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings -Wimplicit-fallthrough
 
@@ -119,6 +119,9 @@ deps-test:
 demo: deps
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all
 	@LEAT=$(BUILD)/leat tools/demo.sh $(ROWS)
+demo-full: deps
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all
+	@LEAT=$(BUILD)/leat tools/demo-full.sh $(ROWS)
 
 check: deps-test
 	@python3 test/run.py check
@@ -134,6 +137,9 @@ bench: deps
 bench-kafka: deps
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all library
 	@BUILD=$(BUILD) bench/kafka.sh $(ARGS)
+bench-stores: deps
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all library
+	@BUILD=$(BUILD) bench/stores.sh $(ARGS)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/leat
@@ -148,14 +154,15 @@ help:
 	@printf '%s\n' \
 	'make               build $(BUILD)/leat; installs nothing' \
 	'make demo          users, live, until Ctrl-C; make demo ROWS=100000 as fast as it can' \
+	'make demo-full     Kafka, Cassandra, MongoDB and leat, the whole pipeline; ROWS=100000 as fast as it can' \
 	'make deps          install what is missing to build (Debian packages, root or sudo); build librdkafka into deps/' \
 	'make check         unit and golden tests, under a minute' \
 	'make test          everything: sanitizers, kills, fuzzing, style; closes with one line of counts' \
 	'make long          the same, with kills and fuzzing for an hour' \
-	'make bench         the benchmarks; make bench-kafka ARGS=--peers: on a Kafka topic, beside Spark and Flink' \
+	'make bench         the benchmarks; make bench-kafka ARGS=--peers: on a Kafka topic, beside Spark and Flink; make bench-stores: Cassandra, MongoDB' \
 	'make tidy          style and structure' \
 	'make install       PREFIX=$(PREFIX) DESTDIR=' \
 	'make clean'
 
-.PHONY: all library unit fuzzers deps deps-test demo check test long tidy bench bench-kafka install clean help
+.PHONY: all library unit fuzzers deps deps-test demo demo-full check test long tidy bench bench-kafka bench-stores install clean help
 .DELETE_ON_ERROR:

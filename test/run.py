@@ -315,6 +315,13 @@ def group_mongodb(tier):
     return total
 
 
+def group_pipeline(tier):
+    """Kafka, Cassandra and MongoDB together; the demonstration, compose.yaml, the image (where Docker runs)."""
+    total = build_release("all")
+    total += script("test/pipeline/pipeline_test.py", "--leat", f"{BUILD}/leat", *(["--long"] if tier == "long" else []))
+    return total
+
+
 def fuzz(name, seconds, seed):
     corpus, found = os.path.join(ROOT, ASAN, "corpus", name), os.path.join(ROOT, ASAN, "found", name)
     seeds = make_seeds(name)
@@ -404,7 +411,7 @@ def group_tidy(_tier):
 GROUPS = {"unit": group_unit, "sql": group_sql, "examples": group_examples, "tidy": group_tidy, "clang": group_clang, "asan": group_asan,
           "tsan": group_tsan, "differential": group_differential, "crash": group_crash, "control": group_control,
           "http": group_http, "kafka": group_kafka, "mongodb": group_mongodb, "cassandra": group_cassandra,
-          "fuzz": group_fuzz}
+          "pipeline": group_pipeline, "fuzz": group_fuzz}
 TIERS = {"check": ["unit", "sql", "examples"], "test": list(GROUPS), "long": list(GROUPS)}
 
 
