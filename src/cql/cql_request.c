@@ -252,7 +252,7 @@ static struct cql_statement_bytes statement_bytes(const struct call *c, size_t i
     const struct statement *s = vector_at(&c->statements, index);
     size_t end = index + 1 < c->statements.count ? ((const struct statement *)vector_at(&c->statements, index + 1))->begin : c->request.size_bytes;
     return (struct cql_statement_bytes){.text = s->text, .id = s->prepared ? &s->prepared->id : NULL, .result_id = s->prepared ? &s->prepared->result_id : NULL,
-                                        .values = c->request.bytes + s->begin, .values_bytes = end - s->begin, .value_count = s->value_count};
+                                        .values = c->request.bytes ? c->request.bytes + s->begin : NULL, .values_bytes = end - s->begin, .value_count = s->value_count};
 }
 
 static enum status encode_batch(const struct call *c, const struct cql_parameters *p, struct buffer *out) {

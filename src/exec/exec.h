@@ -68,6 +68,7 @@ struct epoch_run {
 struct ledger_line {
     const struct plan_node *node;
     const char *flow_name;           // first flow it serves
+    const char *running_flow;        // the first it served in the last epoch it ran in: one that catches up runs without the others
     const char *operator_name;       // "Filter", "Aggregate", "Project" …
     uint64_t input, passed, filtered, absorbed, merged, late, dead, null_time, made;
 };

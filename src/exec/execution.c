@@ -204,7 +204,7 @@ enum status execution_ledger(const struct execution *x, struct arena *a, struct 
             for (uint32_t w = 0; x->running && w < x->config.worker_count; w++) sum[f] += x->workers[w].counters[i][f];
         }
         (*lines)[i] = (struct ledger_line){
-            .node = op->node, .flow_name = op->flow_name, .operator_name = op->class->name, .input = sum[FATE_INPUT], .passed = sum[FATE_PASSED],
+            .node = op->node, .flow_name = op->flow_name, .running_flow = op->running_flow ? op->running_flow : op->flow_name, .operator_name = op->class->name, .input = sum[FATE_INPUT], .passed = sum[FATE_PASSED],
             .filtered = sum[FATE_FILTERED], .absorbed = sum[FATE_ABSORBED], .merged = sum[FATE_MERGED], .late = sum[FATE_LATE],
             .dead = sum[FATE_DEAD], .null_time = sum[FATE_NULL_TIME], .made = sum[FATE_MADE],
         };

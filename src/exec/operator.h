@@ -81,6 +81,7 @@ struct operator {
     uint32_t output_count;
     uint64_t *reaches;                   // bitmap of outputs below it
     const char *flow_name;               // first flow it serves
+    const char *running_flow;            // first flow it served in the last epoch it was active in
     uint32_t position;                   // in that flow: the name of its state
     bool active;                         // in the running epoch
     bool ignores_saved;                  // its flow starts anew: what was saved is another query's

@@ -246,7 +246,9 @@ static void activate(struct execution *x) {
         op->active = false;
         op->done = false;
         for (uint32_t o = 0; o < x->config.output_count; o++) {
-            if (bitmap_get(op->reaches, o) && (!x->run->active_outputs || bitmap_get(x->run->active_outputs, o))) op->active = true;
+            if (op->active || !bitmap_get(op->reaches, o) || (x->run->active_outputs && !bitmap_get(x->run->active_outputs, o))) continue;
+            op->active = true;
+            op->running_flow = x->config.outputs[o].flow_name ? x->config.outputs[o].flow_name : "";
         }
     }
     for (uint32_t i = 0; i < x->config.worker_count; i++) {

@@ -32,7 +32,7 @@ enum status ledger_commit(struct runtime *r, struct error *e) {
     for (uint32_t i = 0; i < count; i++) {
         struct ledger_line d = line_difference(&lines[i], r->ledger && i < r->ledger_count ? &r->ledger[i] : NULL);
         if (!(d.input | d.made)) continue;
-        struct catalog_ledger_row row = {.flow = d.flow_name, .operator_name = d.operator_name, .node = d.node->id, .input = d.input, .passed = d.passed,
+        struct catalog_ledger_row row = {.flow = d.running_flow, .operator_name = d.operator_name, .node = d.node->id, .input = d.input, .passed = d.passed,
                                          .filtered = d.filtered, .absorbed = d.absorbed, .merged = d.merged, .late = d.late, .dead = d.dead,
                                          .null_time = d.null_time, .made = d.made};
         TRY(catalog_add_ledger(r->catalog->store, &row, e));

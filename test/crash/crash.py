@@ -633,6 +633,9 @@ class Suite:
             p.run_to_end()
             found = p.contents()
             expect_same(found, wanted, f"--full-refresh {name}")
+            with contextlib.closing(sqlite3.connect(p.stores()[0])) as db:
+                read, = db.execute("SELECT sum(input) FROM leat_ledger WHERE flow = 'people' AND operator = 'Scan'").fetchone()
+            expect(name == "people" or read == 10000, f"--full-refresh {name}: the ledger of `people` says {read} rows of 10000")
         return "4 tables built anew, each killed on the way"
 
     def test_full_refresh_of_open_epoch(self):
