@@ -115,3 +115,16 @@ class Values(Suite):
         p = self.pipeline(self.source(path, "x STRING") + table("b", "SELECT unhex(x) AS x FROM STREAM events", key="x", **at))
         p.run_to_end()
         expect(sorted(bytes(d["_id"]) for d in database.b.find()) == [b"", b"\x00\xff"] and Binary, f"{list(database.b.find())}")
+
+    def test_several_ways(self):
+        """A record that reaches a table without a key in several ways, by UNION ALL and by two flows, is a row for each, also when they are equal."""
+        database, at = self.database()
+        path = self.events(self.numbered(300))
+        p = self.pipeline(self.source(path, "id BIGINT, k STRING, v BIGINT") +
+                          table("t", "SELECT id FROM STREAM events UNION ALL SELECT id FROM STREAM events UNION ALL SELECT v AS id FROM STREAM events", **at) +
+                          "CREATE FLOW again AS INSERT INTO t BY NAME SELECT id FROM STREAM events;\n")
+        p.run_to_end()
+        found = sorted(d["id"] for d in database.t.find())
+        expect(found == sorted(list(range(300)) * 4), f"{len(found)} documents, not 1200; dead: {p.dead()[:3]}")
+        expect(database.t.find_one()["_id"]["source"] == "events", f"{database.t.find_one()}")
+        return "4 ways"
