@@ -134,7 +134,13 @@ write_settings() {
     chmod 600 "$top/settings"
 }
 
+# Cassandra asks Java for the free space of its folders, and Java looks for their mount point: in a chroot the root may be none. Then the server gets
+# a root of its own that is one.
 run_node() { # NODE
+    local drop_rights=("${as_user[@]}")
+    if [ "$(id -u)" = 0 ] && ! grep -q ' / ' /proc/self/mounts; then
+        local as_user=(unshare --mount --propagation unchanged sh -c 'mount --rbind / / && exec chroot /.. "$@"' sh "${drop_rights[@]}")
+    fi
     set_java "$1"
     launch "$top/$1" "${java[@]}" org.apache.cassandra.service.CassandraDaemon
 }
