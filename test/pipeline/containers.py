@@ -78,6 +78,18 @@ def check_compose():
 
 # ---- a daemon ----
 
+def root_is_mounted():
+    """In a chroot it may be no mount point: Docker mounts it anew for what it does, and cannot."""
+    with open("/proc/self/mounts", encoding="utf-8") as f:
+        return any(line.split()[1] == "/" for line in f)
+
+
+def expect_containers(docker):
+    """A daemon may start where the kernel or a sandbox lets it run nothing."""
+    code, text = docker.attempt("run", "--rm", "--network", "none", BASE, "true")
+    if code:
+        raise NoDaemon(f"dockerd runs no container here: {text.strip().split(chr(10))[-1]}")
+
 class Docker:
     """A client that speaks to one daemon; ends the daemon if it is ours."""
 
@@ -97,6 +109,8 @@ class Docker:
         """The daemon that runs already, if we may ask it; else one of our own."""
         if self.client and self.attempt("version", seconds=10)[0] == 0:
             return
+        if not root_is_mounted():
+            raise NoDaemon("Docker does not run in a chroot whose root is no mount point")
         if os.geteuid() != 0:
             raise NoDaemon("no Docker daemon answers, and only root can start one")
         if not shutil.which("dockerd"):
@@ -168,7 +182,9 @@ def make_base(docker):
                               "--exclude=./dev/*", "-cf", archive + ".part", "."])
             expect(code == 0, text)
         os.replace(archive + ".part", archive)
-    docker("import", archive, BASE, seconds=120)
+    code, text = docker.attempt("import", archive, BASE, seconds=120)
+    if code:
+        raise NoDaemon(f"dockerd takes no image here: {text.strip().split(chr(10))[-1]}")
     return "made with debootstrap"
 
 
@@ -187,6 +203,7 @@ def give_binary(docker, leat):
 
 def build_image(docker, options):
     how = make_base(docker)
+    expect_containers(docker)
     arguments = ["--network", "host", "--build-arg", f"BASE={BASE}"]
     for name in ("http_proxy", "https_proxy", "no_proxy"):
         if name in os.environ:
