@@ -167,7 +167,7 @@ static bool parse_value(struct option_value *v) {
     }
 }
 
-static bool has_placeholder(const char *text) { return strstr(text, "${env:") || strstr(text, "${file:"); }
+bool option_has_placeholder(const char *text) { return text && (strstr(text, "${env:") || strstr(text, "${file:")); }
 
 bool option_is_placeholder(const char *value, size_t size_bytes) {
     bool begins = (size_bytes > 6 && memcmp(value, "${env:", 6) == 0) || (size_bytes > 7 && memcmp(value, "${file:", 7) == 0);
@@ -247,7 +247,7 @@ static enum status take_given(struct arena *a, const struct option *table, const
     }
     if (!match) return report_unknown(a, table, given, what, d);
     struct option_value v = {.option = match, .key = given->key, .text = given->value ? given->value : "", .is_set = true, .span = given->span};
-    if (!has_placeholder(v.text) && !parse_value(&v)) return report_value(&v, given, what, d);
+    if (!option_has_placeholder(v.text) && !parse_value(&v)) return report_value(&v, given, what, d);
     for (uint32_t i = 0; i < out->count; i++) {
         if (strcasecmp(out->values[i].key, v.key) != 0) continue;
         struct error e;
@@ -353,7 +353,7 @@ static enum status resolve_all(struct arena *a, const char *text, struct buffer 
 
 enum status option_resolve(struct arena *a, const char *text, const char **out, struct error *e) {
     *out = text;
-    if (!has_placeholder(text)) return STATUS_OK;
+    if (!option_has_placeholder(text)) return STATUS_OK;
     struct buffer b;
     buffer_init(&b, a->memory);
     enum status status = resolve_all(a, text, &b, e);

@@ -47,6 +47,8 @@ bool option_is_secret(const char *key);
 // Whether the value of an option of this name is not to be shown: a secret, or what often holds one (a request's headers and body). Every option
 // that a table marks as secret is one of these: texts that cannot be parsed know no tables.
 bool option_hides(const char *key);
+// Whether ${env:…} or ${file:…} is in it: not known before the connector opens. NULL has none.
+bool option_has_placeholder(const char *text);
 // Whether a value is one placeholder and nothing else: nothing of it needs hiding.
 bool option_is_placeholder(const char *value, size_t size_bytes);
 bool parse_duration(const char *text, int64_t *us);   // '500 ms', '10 seconds', '1 minute', '1m', 'INTERVAL 5 SECONDS'; a bare number: false

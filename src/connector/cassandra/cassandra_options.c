@@ -87,13 +87,12 @@ static enum status bad_option(struct reading *r, const struct option_value *v, c
     return STATUS_INVALID_ARGUMENT;
 }
 
-static bool has_placeholder(const char *text) { return strstr(text, "${env:") || strstr(text, "${file:"); }
 
 // *out NULL: not given, or not to be known offline.
 static enum status text_of(struct reading *r, const char *name, const char *spark_name, const char **out) {
     const struct option_value *v = value_of(r->place->options, name, spark_name);
     *out = NULL;
-    if (!v || (r->place->offline && has_placeholder(v->text))) return STATUS_OK;
+    if (!v || (r->place->offline && option_has_placeholder(v->text))) return STATUS_OK;
     return option_resolve(r->arena, v->text, out, r->e);
 }
 

@@ -173,12 +173,11 @@ static enum status bad_option(const struct option_value *v, struct error *e, con
     return STATUS_INVALID_ARGUMENT;
 }
 
-static bool has_placeholder(const char *text) { return strstr(text, "${env:") || strstr(text, "${file:"); }
 
 // NULL in *out when offline and not to be known yet.
 static enum status resolve(struct making *m, const struct option_value *v, const char **out) {
     *out = v->text;
-    if (!has_placeholder(v->text)) return STATUS_OK;
+    if (!option_has_placeholder(v->text)) return STATUS_OK;
     *out = NULL;
     if (m->offline) return STATUS_OK;
     enum status status = option_resolve(&m->arena, v->text, out, m->e);

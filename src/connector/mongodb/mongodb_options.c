@@ -51,7 +51,6 @@ const char *mongodb_option(const struct option_set *o, const char *name, bool wr
     return option_text(o, name);
 }
 
-static bool has_placeholder(const char *text) { return text && strstr(text, "${"); }
 
 static const char *uri_rest(const char *uri) {
     if (strncmp(uri, "mongodb://", 10) == 0) return uri + 10;
@@ -118,13 +117,13 @@ enum status mongodb_config_check(const struct option_set *o, bool writes, const 
     const char *uri = mongodb_option(o, "connection.uri", writes), *database = mongodb_option(o, "database", writes);
     const char *collection = mongodb_option(o, "collection", writes);
     if (!uri) uri = default_uri;
-    if (!has_placeholder(uri)) {
+    if (!option_has_placeholder(uri)) {
         const char *end;
         TRY(check_uri(uri, table_name, e));
         (void)uri_hosts(uri_rest(uri), &end);
         if (!database && (*end != '/' || !end[1] || end[1] == '?')) return no_database(table_name, e);
     }
-    return check_names(has_placeholder(database) ? NULL : database, has_placeholder(collection) ? NULL : collection, table_name, e);
+    return check_names(option_has_placeholder(database) ? NULL : database, option_has_placeholder(collection) ? NULL : collection, table_name, e);
 }
 
 static enum status resolve(struct arena *a, const char *text, const char **out, struct error *e) {
