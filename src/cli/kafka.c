@@ -59,6 +59,7 @@ static void on_interrupt(int number) {
 }
 
 bool kafka_interrupted(void) { return atomic_load(&interrupts) > 0; }
+const _Atomic int *kafka_interrupt_flag(void) { return &interrupts; }
 
 int kafka_usage(const struct kafka_session *k, const char *format, ...) {
     va_list args;

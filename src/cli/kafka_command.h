@@ -49,6 +49,7 @@ enum status kafka_find_topic(struct kafka_session *k, const struct kafka_client 
 enum status kafka_ask_offsets(struct kafka_session *k, struct kafka_client *c, rd_kafka_topic_partition_list_t *list, int64_t which, struct error *e) WARN_UNUSED;
 
 bool kafka_interrupted(void);   // Ctrl-C was pressed; a second one ends the process
+const _Atomic int *kafka_interrupt_flag(void);  // not 0: it was
 
 // Messages on standard output.
 enum kafka_format { KAFKA_TEXT, KAFKA_JSON, KAFKA_CSV };

@@ -4,7 +4,9 @@
 // Partitions are assigned by hand and nothing is committed: looking changes nothing. Where each begins and ends is asked for first, so that
 // "what is there" is what was there when it started, however fast a producer adds to it.
 #include "cli/kafka_command.h"
+#include "connector/kafka/kafka_topics.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 enum { FLUSH_BYTES = 65536 };
@@ -77,12 +79,18 @@ static int64_t begin_of(const struct consume *s, int64_t low, int64_t high) {
     return number;
 }
 
+static int compare_partitions(const void *a, const void *b) {
+    const struct consume_partition *x = a, *y = b;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
 static enum status choose_partitions(struct consume *s, const rd_kafka_metadata_topic_t *t, struct error *e) {
     s->partitions = arena_alloc_array(&s->k->arena, (size_t)t->partition_cnt + 1, sizeof *s->partitions);
     if (!s->partitions) return error_no_memory(e);
     for (int i = 0; i < t->partition_cnt; i++) {
         if (s->partition < 0 || t->partitions[i].id == s->partition) s->partitions[s->partition_count++].id = t->partitions[i].id;
     }
+    qsort(s->partitions, s->partition_count, sizeof *s->partitions, compare_partitions);
     if (s->partition_count) return STATUS_OK;
     return error_set(e, STATUS_INVALID_ARGUMENT, NULL, "the topic `%s` has the partitions 0 to %d, and no partition %lld", s->topic, t->partition_cnt - 1, (long long)s->partition);
 }
@@ -104,9 +112,25 @@ static void place(struct consume *s, struct consume_partition *p, int64_t low, i
     s->done_count += p->done;
 }
 
+// Behind a writer that has just committed, the end is where its messages end.
+static enum status settle(struct consume *s, rd_kafka_topic_partition_list_t *high, struct error *e) {
+    struct kafka_asking asking = {.client = s->client, .stop = kafka_interrupt_flag()};
+    struct kafka_offsets ends = {.items = arena_alloc_array(&s->k->arena, (size_t)s->partition_count + 1, sizeof(struct kafka_offset))};
+    if (!ends.items) return error_no_memory(e);
+    rd_kafka_topic_partition_list_sort(high, NULL, NULL);
+    for (int i = 0; i < high->cnt; i++) {
+        if (high->elems[i].err) return STATUS_OK;  // said where it is looked at
+        ends.items[ends.count++] = (struct kafka_offset){.topic = s->topic, .partition = high->elems[i].partition, .offset = high->elems[i].offset};
+    }
+    TRY(kafka_settle(&asking, &s->k->host->log, &ends, e));
+    for (int i = 0; i < high->cnt; i++) high->elems[i].offset = ends.items[i].offset;
+    return STATUS_OK;
+}
+
 static enum status ask_bounds(struct consume *s, rd_kafka_topic_partition_list_t *low, rd_kafka_topic_partition_list_t *high, struct error *e) {
     TRY(kafka_ask_offsets(s->k, s->client, low, KAFKA_EARLIEST, e));
     TRY(kafka_ask_offsets(s->k, s->client, high, KAFKA_LATEST, e));
+    if (!s->follow) TRY(settle(s, high, e));
     for (uint32_t i = 0; i < s->partition_count; i++) {
         rd_kafka_resp_err_t code = low->elems[i].err ? low->elems[i].err : high->elems[i].err;
         const char *what = arena_printf(&s->k->arena, "asking for the offsets of `%s`, partition %d", s->topic, s->partitions[i].id);

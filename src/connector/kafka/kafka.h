@@ -7,6 +7,7 @@
 //     kafka_fetch.c     one consumer, one thread: messages into windows of partitions, bounded in bytes
 //     kafka_probe.c     where a batch of records that cannot be read ends
 //     kafka_topics.c    which partitions, where reading begins and ends; its questions by kafka_ask.c
+//     kafka_settle.c    ends behind transactions that are being decided
 //     kafka_watch.c     partitions that come and go
 //     kafka_source.c    source_class over it; kafka_read.c its batches
 //     kafka_call.c      steps of a transaction, with an end

@@ -172,7 +172,9 @@ static enum status add_part(struct kafka_source *s, const char *topic, int32_t n
 static enum status resolve_ends(struct kafka_source *s, struct kafka_offsets *partitions, struct error *e) {
     const struct source_request *r = &s->source.request;
     struct kafka_limit latest = {.kind = KAFKA_LIMIT_LATEST, .option_name = "endingOffsets"};
-    TRY(kafka_resolve(&s->topics, r->streaming ? &latest : &s->topics.end, &s->asking, r->log, partitions, e));
+    const struct kafka_limit *end = r->streaming ? &latest : &s->topics.end;
+    TRY(kafka_resolve(&s->topics, end, &s->asking, r->log, partitions, e));
+    if (end->kind == KAFKA_LIMIT_LATEST) TRY(kafka_settle(&s->asking, r->log, partitions, e));
     for (uint32_t i = 0; i < partitions->count; i++) ((struct part *)vector_at(&s->parts, i))->stop = partitions->items[i].offset;
     return STATUS_OK;
 }

@@ -63,5 +63,8 @@ enum status kafka_query_bounds(struct kafka_asking *asking, const char *topic, i
 // Fills the offsets of `partitions`. Partitions that the option's JSON leaves out, or names and does not have to, are an error.
 enum status kafka_resolve(const struct kafka_topics *t, const struct kafka_limit *limit, struct kafka_asking *asking, struct log *log, struct kafka_offsets *partitions,
                           struct error *e) WARN_UNUSED;
+// `partitions` (sorted) holds ends that were just asked for. Where messages behind one are of transactions that are not decided, waits for that, 5 s
+// at most, and moves the end. With read_uncommitted, or a client before 2.3, nothing happens.
+enum status kafka_settle(struct kafka_asking *asking, struct log *log, struct kafka_offsets *partitions, struct error *e) WARN_UNUSED;
 // "Some data may have been lost …": an error, or where failOnDataLoss is false a warning and STATUS_OK.
 enum status kafka_data_loss(bool fail, struct log *log, const char *subclass, struct error *e, const char *format, ...) PRINTF_LIKE(5, 6);
