@@ -138,7 +138,7 @@ enum status connection_take_frame(struct connection *c, const struct cql_frame *
     // What is malformed leaves the call in its stream: it is lost with the connection, and judged there.
     TRY(cql_decode_prelude(&r, f->flags, &warning, e));
     if (f->opcode == CQL_OP_ERROR) TRY(cql_decode_error(&r, &failure, e));
-    else if (f->opcode != CQL_OP_RESULT && f->opcode != CQL_OP_READY) {
+    else if (f->opcode != CQL_OP_RESULT && !(f->opcode == CQL_OP_READY && (call == STREAM_ABANDONED || call->opcode == CQL_OP_REGISTER))) {
         return error_set(e, STATUS_CORRUPT, "LEAT_CASSANDRA_UNREACHABLE", "malformed reply: a message that is no answer");
     }
     warn_once(c->session, warning);

@@ -12,7 +12,8 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
-enum { READ_BYTES = 64 * 1024, BACKLOG_BYTES_MAX = 4 << 20, KEEP_BYTES = 1 << 20 };
+// STEP_READ_BYTES: after so much, one connection lets the others, and the time limits, have their turn: a server may send without end.
+enum { READ_BYTES = 64 * 1024, TLS_READ_BYTES = 16 * 1024, STEP_READ_BYTES = 8 << 20, BACKLOG_BYTES_MAX = 4 << 20, KEEP_BYTES = 1 << 20 };
 
 void connection_break(struct connection *c, const struct error *reason) {
     if (c->broken) return;
@@ -27,6 +28,23 @@ static void break_with(struct connection *c, const char *what, int errno_value) 
     if (errno_value) error_set(&e, STATUS_UNREACHABLE, "LEAT_CASSANDRA_UNREACHABLE", "%s: %s", what, strerror(errno_value));
     else error_set(&e, STATUS_UNREACHABLE, "LEAT_CASSANDRA_UNREACHABLE", "%s", what);
     connection_break(c, &e);
+}
+
+// For a reason that only a person can mend.
+static void break_for_good(struct connection *c, const struct error *reason) {
+    c->session->fatal = *reason;
+    connection_break(c, reason);
+}
+
+static void tls_failed(struct connection *c, const struct error *reason) {
+    struct error e = *reason;
+    if (e.status == STATUS_INVALID_ARGUMENT) {
+        error_set(&e, e.status, e.condition, "%s: %.900s", c->host->text, reason->message);
+        error_set_hint(&e, "%s", reason->hint);
+        break_for_good(c, &e);
+    } else {
+        connection_break(c, &e);
+    }
 }
 
 static enum status alloc_streams(struct connection *c) {
@@ -173,14 +191,9 @@ static void begin_protocol(struct connection *c) {
 static void tls_step(struct connection *c) {
     struct error e = {0};
     bool done;
-    enum status status = tls_handshake(c->tls, &c->wire, &done, &e);
-    write_wire(c);
-    if (status != STATUS_OK) {
-        if (status == STATUS_INVALID_ARGUMENT) c->session->fatal = e;
-        connection_break(c, &e);
-    } else if (done) {
-        begin_protocol(c);
-    }
+    if (tls_handshake(c->tls, &c->wire, &done, &e) != STATUS_OK) tls_failed(c, &e);
+    write_wire(c);  // an alert, too, is sent
+    if (done && !c->broken) begin_protocol(c);
 }
 
 void connection_writable(struct connection *c) {
@@ -221,8 +234,8 @@ static void refused(struct connection *c, const struct cql_failure *f) {
     error_set(&e, login && !passing ? STATUS_INVALID_ARGUMENT : STATUS_UNREACHABLE, login ? "LEAT_CASSANDRA_AUTHENTICATION" : "LEAT_CASSANDRA_UNREACHABLE",
               "%s: the server refuses the connection: %.*s (0x%04X)", c->host->text, (int)(f->message.size_bytes > 400 ? 400 : f->message.size_bytes),
               f->message.bytes, (unsigned)f->code);
-    if (e.status == STATUS_INVALID_ARGUMENT) c->session->fatal = e;
-    connection_break(c, &e);
+    if (e.status == STATUS_INVALID_ARGUMENT) break_for_good(c, &e);
+    else connection_break(c, &e);
 }
 
 static void log_in(struct connection *c) {
@@ -230,8 +243,7 @@ static void log_in(struct connection *c) {
     struct error e;
     if (!config->user) {
         error_set(&e, STATUS_INVALID_ARGUMENT, "LEAT_CASSANDRA_AUTHENTICATION", "%s: the server asks for a user and password, and none is set", c->host->text);
-        c->session->fatal = e;
-        connection_break(c, &e);
+        break_for_good(c, &e);
         return;
     }
     c->state = CONNECTION_LOGIN;
@@ -288,6 +300,7 @@ static void handshake_frame(struct connection *c, const struct cql_frame *f) {
     if (status != STATUS_OK) connection_break(c, &e);
     else if (f->opcode == CQL_OP_ERROR) refused(c, &failure);
     else if (f->version != (c->version | CQL_RESPONSE_BIT)) break_with(c, "malformed reply: another protocol version than that of the request", 0);
+    else if (f->stream != 0) break_with(c, "malformed reply: an answer to nothing", 0);
     else if (c->state == CONNECTION_OPTIONS && f->opcode == CQL_OP_SUPPORTED) take_supported(c, &r, &e);
     else if (c->state == CONNECTION_STARTUP && (f->opcode == CQL_OP_READY || f->opcode == CQL_OP_AUTHENTICATE)) {
         if (c->version >= 5) c->receiver.framing = c->lz4 ? CQL_FRAMING_SEGMENTS_LZ4 : CQL_FRAMING_SEGMENTS;
@@ -297,8 +310,7 @@ static void handshake_frame(struct connection *c, const struct cql_frame *f) {
         ready(c);
     } else if (c->state == CONNECTION_LOGIN && f->opcode == CQL_OP_AUTH_CHALLENGE) {
         error_set(&e, STATUS_INVALID_ARGUMENT, "LEAT_CASSANDRA_AUTHENTICATION", "%s: the server asks for more than a user and a password", c->host->text);
-        c->session->fatal = e;
-        connection_break(c, &e);
+        break_for_good(c, &e);
     } else {
         break_with(c, "malformed reply: a message that was not asked for", 0);
     }
@@ -326,7 +338,9 @@ static ssize_t receive(struct connection *c, void *bytes, size_t size_bytes) {
     while (got < 0 && errno == EINTR);
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return 0;
     if (got <= 0) {
-        break_with(c, got ? "the connection was lost" : "the server closed the connection", got ? errno : 0);
+        bool wordless = c->state == CONNECTION_OPTIONS && !c->tls;
+        break_with(c, got ? "the connection was lost" : wordless ? "the server closed the connection without an answer; perhaps it wants TLS" : "the server closed the connection",
+                   got ? errno : 0);
         return -1;
     }
     c->session->counters.reads++;
@@ -346,8 +360,7 @@ static void take_plain(struct connection *c) {
             return;
         }
         if (tls_decrypt(c->tls, room, READ_BYTES, &got, &closed, &c->wire, &e) != STATUS_OK) {
-            if (e.status == STATUS_INVALID_ARGUMENT) c->session->fatal = e;
-            connection_break(c, &e);
+            tls_failed(c, &e);
             return;
         }
         cql_receiver_came(&c->receiver, got);
@@ -358,15 +371,15 @@ static void take_plain(struct connection *c) {
 }
 
 static void readable_tls(struct connection *c) {
-    uint8_t bytes[16 * 1024];
+    uint8_t bytes[TLS_READ_BYTES];
     struct error e = {0};
-    ssize_t got;
-    do {
+    size_t left = STEP_READ_BYTES;
+    for (ssize_t got = sizeof bytes; got == (ssize_t)sizeof bytes && left && !c->broken; left -= sizeof bytes) {
         got = receive(c, bytes, sizeof bytes);
         if (got > 0 && tls_came(c->tls, bytes, (size_t)got, &e) != STATUS_OK) connection_break(c, &e);
-    } while (got == (ssize_t)sizeof bytes && !c->broken);
-    if (c->state == CONNECTION_TLS) tls_step(c);
-    if (c->state > CONNECTION_TLS && !c->broken) take_plain(c);
+        if (c->state == CONNECTION_TLS && !c->broken) tls_step(c);
+        if (c->state > CONNECTION_TLS && !c->broken) take_plain(c);
+    }
 }
 
 void connection_readable(struct connection *c) {
@@ -375,16 +388,16 @@ void connection_readable(struct connection *c) {
         readable_tls(c);
         return;
     }
-    for (;;) {
+    ssize_t got = READ_BYTES;
+    for (size_t left = STEP_READ_BYTES; got == READ_BYTES && left && !c->broken; left -= READ_BYTES) {
         uint8_t *room = cql_receiver_room(&c->receiver, READ_BYTES);
         if (!room) {
             break_with(c, "out of memory", 0);
             return;
         }
-        ssize_t got = receive(c, room, READ_BYTES);
+        got = receive(c, room, READ_BYTES);
         if (got <= 0) return;
         cql_receiver_came(&c->receiver, (size_t)got);
         take_frames(c);
-        if (got < READ_BYTES || c->broken) return;
     }
 }

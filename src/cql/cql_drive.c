@@ -30,7 +30,7 @@ void error_unreachable(struct cql_session *s, struct error *e) {
         error_set(e, STATUS_UNREACHABLE, "LEAT_CASSANDRA_UNREACHABLE", "Cassandra: stopped while waiting");
         return;
     }
-    if (s->fatal.status != STATUS_OK) {
+    if (s->fatal.status != STATUS_OK && !(s->ready_count && s->ring_known)) {
         *e = s->fatal;
         return;
     }

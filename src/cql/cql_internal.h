@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 
 #define US_PER_S INT64_C(1000000)
+enum { FACTOR_MAX = 32 };
 
 struct call;
 struct connection;
@@ -144,6 +145,7 @@ struct host {
     char *rack;
     bool contact;                  // a contact point: tried too when no other host answers
     bool in_ring;                  // of the last look at the ring
+    uint32_t token_count;          // in it
     bool spoken_to;                // of the local datacenter, or a contact point before that is known
     bool was_up;
     uint32_t index;
@@ -164,8 +166,11 @@ struct replication {
     char *keyspace;
     bool simple;
     bool network;                  // neither: every host is as good
-    uint32_t factor;               // of simple; of network: in the local datacenter
-    struct host **replicas;        // [ring_count][factor], NULL-padded; NULL: not computed for this ring
+    uint32_t factor;               // of simple; of network: in the local datacenter; at most FACTOR_MAX
+    // of this ring; a place's hosts are found when they are first asked for
+    uint32_t copies;               // factor, or as many hosts as there are
+    uint32_t rack_repeats;         // of network: how many copies may lie in a rack that has one already
+    struct host **replicas;        // [ring_count][copies]; NULL: nobody has asked yet
     size_t replicas_bytes;
 };
 

@@ -3,7 +3,7 @@
 //
 //     ring      tokens of all hosts, sorted; a partition belongs to the first token not below its own, then to the hosts that follow
 //     replicas  per keyspace and ring position, computed when first asked for: SimpleStrategy takes the next distinct hosts, NetworkTopologyStrategy those of the
-//               local datacenter, a rack twice only when every rack has one
+//               local datacenter, a rack twice only as often as there are more copies than racks; in the server's own order
 //
 // The ring is read when a connection becomes the control connection, and again when an event says that something changed.
 #include "base/clock.h"
@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { REFRESH_DELAY_US = 200000, REFRESH_AGAIN_US = 1000000, FACTOR_MAX = 32, RING_MAX = 1 << 20, HOSTS_MAX = 4096 };
+enum { REFRESH_DELAY_US = 200000, REFRESH_AGAIN_US = 1000000, RING_MAX = 1 << 20, HOSTS_MAX = 4096 };
 
 static const char select_local[] = "SELECT data_center, rack, tokens, release_version, cluster_name FROM system.local WHERE key = 'local'";
 static const char select_peers_v2[] = "SELECT peer, data_center, rack, tokens, native_address, native_port FROM system.peers_v2";
@@ -131,6 +131,7 @@ static void take_tokens(struct ring_builder *b, struct host *h, struct cql_value
         char *end;
         struct ring_token token = {.token = strtoll(number, &end, 10), .host = h};
         if (*end || vector_push(&b->tokens, &token) != STATUS_OK) return;
+        h->token_count++;
     }
 }
 
@@ -270,7 +271,10 @@ static enum status install_ring(struct cql_session *s, struct vector *tokens, st
 static enum status apply(struct cql_session *s, struct page pages[3], struct error *e) {
     struct ring_builder b = {.session = s};
     vector_init(&b.tokens, s->memory, sizeof(struct ring_token));
-    for (struct host *h = s->hosts; h; h = h->next) h->in_ring = false;
+    for (struct host *h = s->hosts; h; h = h->next) {
+        h->in_ring = false;
+        h->token_count = 0;
+    }
     enum status status = take_local(&b, &pages[0], e);
     if (status == STATUS_OK) status = take_peers(&b, &pages[1], e);
     if (status == STATUS_OK) status = choose_datacenter(s, e);

@@ -2,8 +2,6 @@
 // cql_route.c: from a token to its replicas, and from a call to a connection.
 #include "cql/cql_internal.h"
 
-enum { RACKS_MAX = 64 };
-
 // Index of the first ring token not below `token`; the ring begins again after its end.
 static uint32_t ring_index(const struct cql_session *s, int64_t token) {
     uint32_t low = 0, high = s->ring_count;
@@ -24,56 +22,37 @@ static bool contains(struct host *const *hosts, uint32_t count, const struct hos
 
 static bool is_local(const struct cql_session *s, const struct host *h) { return s->local_datacenter && !strcmp(h->datacenter, s->local_datacenter); }
 
-static uint32_t count_racks(const struct cql_session *s) {
-    const char *racks[RACKS_MAX];
-    uint32_t count = 0;
-    for (const struct host *h = s->hosts; h && count < RACKS_MAX; h = h->next) {
-        bool known = !h->in_ring || !is_local(s, h);
-        for (uint32_t i = 0; i < count; i++) known |= !strcmp(racks[i], h->rack);
-        if (!known) racks[count++] = h->rack;
+// How many copies there can be, and how many of them may be the second of their rack: as many as there are copies more than racks.
+static void count_copies(const struct cql_session *s, struct replication *r) {
+    const char *racks[FACTOR_MAX];
+    uint32_t rack_count = 0, host_count = 0;
+    for (const struct host *h = s->hosts; h; h = h->next) {
+        bool known = !h->token_count || (r->network && !is_local(s, h));
+        host_count += !known;
+        for (uint32_t i = 0; i < rack_count; i++) known |= !strcmp(racks[i], h->rack);
+        if (!known && rack_count < FACTOR_MAX) racks[rack_count++] = h->rack;
     }
-    return count;
+    r->copies = r->factor < host_count ? r->factor : host_count;
+    r->rack_repeats = r->simple ? r->factor : r->factor > rack_count ? r->factor - rack_count : 0;
 }
 
-static void simple_replicas(const struct cql_session *s, uint32_t begin, uint32_t factor, struct host **out) {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < s->ring_count && count < factor; i++) {
-        struct host *h = s->ring[(begin + i) % s->ring_count].host;
-        if (!contains(out, count, h)) out[count++] = h;
+static bool rack_is_among(struct host *const *hosts, uint32_t count, const struct host *h) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (!strcmp(hosts[i]->rack, h->rack)) return true;
     }
+    return false;
 }
 
-static void network_replicas(const struct cql_session *s, uint32_t begin, uint32_t factor, uint32_t racks, struct host **out) {
-    struct host *skipped[32];
-    uint32_t count = 0, skipped_count = 0, racks_seen = 0;
-    for (uint32_t i = 0; i < s->ring_count && count < factor; i++) {
+static void find_copies(const struct cql_session *s, const struct replication *r, uint32_t begin, struct host **out) {
+    uint32_t count = 0, repeats = r->rack_repeats;
+    for (uint32_t i = 0; i < s->ring_count && count < r->copies; i++) {
         struct host *h = s->ring[(begin + i) % s->ring_count].host;
-        if (!is_local(s, h) || contains(out, count, h) || contains(skipped, skipped_count, h)) continue;
-        bool rack_seen = false;
-        for (uint32_t k = 0; k < count; k++) rack_seen |= !strcmp(out[k]->rack, h->rack);
-        if (rack_seen && racks_seen < racks) {
-            if (skipped_count < 32) skipped[skipped_count++] = h;
-            continue;
-        }
-        racks_seen += !rack_seen;
+        if ((r->network && !is_local(s, h)) || contains(out, count, h)) continue;
+        bool again = r->network && rack_is_among(out, count, h);
+        if (again && !repeats) continue;
+        repeats -= again;
         out[count++] = h;
-        if (racks_seen < racks) continue;
-        for (uint32_t k = 0; k < skipped_count && count < factor; k++) out[count++] = skipped[k];  // every rack has one: those come in their order
-        skipped_count = 0;
     }
-}
-
-static bool compute_replicas(struct cql_session *s, struct replication *r) {
-    size_t size_bytes = (size_t)s->ring_count * r->factor * sizeof *r->replicas;
-    r->replicas = memory_alloc_zeroed(s->memory, size_bytes);
-    if (!r->replicas) return false;
-    r->replicas_bytes = size_bytes;
-    uint32_t racks = count_racks(s);
-    for (uint32_t i = 0; i < s->ring_count; i++) {
-        if (r->simple) simple_replicas(s, i, r->factor, r->replicas + (size_t)i * r->factor);
-        else network_replicas(s, i, r->factor, racks, r->replicas + (size_t)i * r->factor);
-    }
-    return true;
 }
 
 struct host *const *ring_replicas(struct cql_session *s, const char *keyspace, int64_t token, uint32_t *count) {
@@ -81,9 +60,17 @@ struct host *const *ring_replicas(struct cql_session *s, const char *keyspace, i
     while (r && strcmp(r->keyspace, keyspace)) r = r->next;
     *count = 0;
     if (!r || !s->ring_count || !r->factor || !(r->simple || r->network)) return NULL;
-    if (!r->replicas && !compute_replicas(s, r)) return NULL;
-    *count = r->factor;
-    return r->replicas + (size_t)ring_index(s, token) * r->factor;
+    if (!r->replicas) {
+        count_copies(s, r);
+        r->replicas_bytes = (size_t)s->ring_count * r->copies * sizeof *r->replicas;
+        r->replicas = r->copies ? memory_alloc_zeroed(s->memory, r->replicas_bytes) : NULL;
+        if (!r->replicas) return NULL;
+    }
+    uint32_t index = ring_index(s, token);
+    struct host **found = r->replicas + (size_t)index * r->copies;
+    if (!*found) find_copies(s, r, index, found);
+    *count = r->copies;
+    return found;
 }
 
 uint32_t cql_token_range(struct cql_session *session, int64_t token) {

@@ -3,7 +3,7 @@
 #include "cql/cql_internal.h"
 #include <stdlib.h>
 
-enum { ROWS_MAX = 100000, UDT_NODES_MAX = 65536 };
+enum { ROWS_MAX = 100000, UDT_ROWS_MAX = 4096, UDT_FIELDS_MAX = 1 << 18, UDT_NODES_MAX = 65536 };
 
 // ---- text ----
 
@@ -127,7 +127,7 @@ static bool within(const struct cql_type *type, uint32_t *left) {
 
 // STATUS_NOT_FOUND: a type that it is made of is not known yet.
 static enum status build_udt(struct arena *arena, const char *keyspace, const struct udt_row *row, const struct cql_udt *known, uint32_t known_count,
-                             struct cql_udt *out, struct error *e) {
+                             uint32_t *fields_left, struct cql_udt *out, struct error *e) {
     static const struct cql_type text = {.kind = CQL_TEXT}, list = {.kind = CQL_LIST, .child_count = 1, .children = (struct cql_type *)(uintptr_t)&text};
     struct cql_elements names, types;
     struct cql_value name, type;
@@ -144,6 +144,8 @@ static enum status build_udt(struct arena *arena, const char *keyspace, const st
         if (!cql_elements_next(&names, &name) || !cql_elements_next(&types, &type) || name.size_bytes < 0 || type.size_bytes < 0) {
             return error_set(e, STATUS_UNREACHABLE, "LEAT_CASSANDRA_UNREACHABLE", "malformed reply: the fields of the type `%s`", row->name);
         }
+        if (!*fields_left) return error_set(e, STATUS_LIMIT, "LEAT_CASSANDRA_TYPE", "the keyspace `%s` has too many types of too many fields", keyspace);
+        --*fields_left;
         out->type.field_names[i] = arena_strndup(arena, (const char *)name.bytes, (size_t)name.size_bytes);
         if (!out->type.field_names[i]) return error_no_memory(e);
         TRY(cql_type_parse(arena, (const char *)type.bytes, (size_t)type.size_bytes, keyspace, known, known_count, &out->type.children[i], e));
@@ -158,9 +160,11 @@ static enum status read_udt_rows(struct cql_session *s, struct arena *arena, con
     *count = 0;
     TRY(open_rows(s, "SELECT type_name, field_names, field_types FROM system_schema.types WHERE keyspace_name = ?", keyspace, NULL, &c, e));
     enum status status = STATUS_OK;
-    while (status == STATUS_OK && *count < ROWS_MAX) {
+    while (status == STATUS_OK) {
         status = cql_cursor_next(c, &found, e);
         if (status != STATUS_OK || !found) break;
+        if (*count == UDT_ROWS_MAX) status = error_set(e, STATUS_LIMIT, "LEAT_CASSANDRA_TYPE", "the keyspace `%s` has more than %d types", keyspace, UDT_ROWS_MAX);
+        if (status != STATUS_OK) break;
         *rows = grow(arena, *rows, *count, sizeof **rows);
         if (!*rows) status = error_no_memory(e);
         struct udt_row *row = status == STATUS_OK ? &(*rows)[(*count)++] : NULL;
@@ -173,21 +177,23 @@ static enum status read_udt_rows(struct cql_session *s, struct arena *arena, con
     return status;
 }
 
-// Types are made of types: each round takes those whose parts are known, until a round finds none.
+// Types are made of types: each round takes those whose parts are known, until a round finds none. As many rounds as types may be deep, and a limit
+// for all fields looked at: what a server sends could otherwise be looked at for hours.
 static enum status read_udts(struct cql_session *s, struct arena *arena, const char *keyspace, const struct cql_udt **out, uint32_t *out_count, struct error *e) {
     struct udt_row *rows;
-    uint32_t row_count, count = 0;
+    uint32_t row_count, count = 0, fields_left = UDT_FIELDS_MAX;
+    bool progress = true;
     *out = NULL;
     *out_count = 0;
     TRY(read_udt_rows(s, arena, keyspace, &rows, &row_count, e));
     if (!row_count) return STATUS_OK;
     struct cql_udt *udts = arena_alloc_array(arena, row_count, sizeof *udts);
     if (!udts) return error_no_memory(e);
-    for (bool progress = true; progress;) {
+    for (uint32_t round = 0; progress && round < CQL_TYPE_DEPTH_MAX; round++) {
         progress = false;
         for (uint32_t i = 0; i < row_count; i++) {
             if (rows[i].done) continue;
-            enum status status = build_udt(arena, keyspace, &rows[i], udts, count, &udts[count], e);
+            enum status status = build_udt(arena, keyspace, &rows[i], udts, count, &fields_left, &udts[count], e);
             if (status == STATUS_NOT_FOUND) continue;
             TRY(status);
             rows[i].done = progress = true;

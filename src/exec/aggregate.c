@@ -6,7 +6,7 @@
 //     several, some ordered     rows ─► pending (keys and arguments evaluated) ─fold► tables[partition], in (sequence, arrival, row) order
 //
 // A DISTINCT call lets a row through when its value's count leaves 0 (weight +1) or comes back to 0 (−1); it counts as ordered. Groups
-// hang in tables that never move them. DISTINCT without aggregates is an aggregate without calls.
+// hang in tables that never move them. Groups that event time ends: aggregate_close.c. DISTINCT without aggregates is an aggregate without calls.
 #include "exec/aggregate.h"
 
 enum { PREFETCH = 8 };                // slots ahead: each is a cache miss
@@ -67,7 +67,10 @@ static enum status open_distincts(struct operator *op, struct error *e) {
         for (uint32_t i = 0; i < self->key_count; i++) types[i] = self->layout.types[i];
         for (uint32_t i = 0; i < c->arg_count; i++) types[self->key_count + i] = c->arg_types[i];
         key_layout_init(&d->layout, types, self->key_count + c->arg_count);
-        for (uint32_t p = 0; p < KEY_PARTITIONS; p++) state_table_init(&d->tables[p], op->execution->state_memory, 0, &d->layout, NULL, NULL);
+        for (uint32_t p = 0; p < KEY_PARTITIONS; p++) {
+            state_table_init(&d->tables[p], op->execution->state_memory, 0, &d->layout, NULL, NULL);
+            time_index_init(&d->ends[p], op->execution->state_memory);
+        }
     }
     return STATUS_OK;
 }
@@ -79,6 +82,7 @@ static enum status open_tables(struct operator *op, struct error *e) {
         state_table_init(&self->tables[p], x->state_memory, self->state_bytes, &self->layout, &aggregate_codec, op);
         self->tables[p].keeps_empty = self->no_keys;
         self->tables[p].owns_nothing = !self->owns_memory;
+        time_index_init(&self->ends[p], x->state_memory);
     }
     TRY(open_distincts(op, e));
     self->keeps_rows = self->ordered && x->config.worker_count > 1;
@@ -112,7 +116,7 @@ static enum status aggregate_open(struct operator *op, struct error *e) {
         expressions[self->column_count++] = node->exprs[i];
     }
     key_layout_init(&self->layout, types, self->key_count);
-    enum status status = STATUS_OK;
+    enum status status = aggregate_take_time_key(op, e);
     for (uint32_t i = 0; i < self->call_count && status == STATUS_OK; i++) {
         status = plan_call(op, &self->calls[i], node->exprs[self->key_count + i], expressions, &self->column_count, e);
     }
@@ -123,8 +127,8 @@ static enum status aggregate_open(struct operator *op, struct error *e) {
 }
 
 static enum status aggregate_begin(struct operator *op, struct error *e) {
-    (void)e;
     struct aggregate_self *self = op->self;
+    if (self->closes) TRY(aggregate_index_ends(op, e));
     for (uint32_t p = 0; p < KEY_PARTITIONS; p++) {
         self->tables[p].no_undo = op->execution->batch;
         for (uint32_t d = 0; d < self->distinct_count; d++) self->distincts[d].tables[p].no_undo = op->execution->batch;
@@ -184,8 +188,12 @@ static enum status distinct_places(struct operator *op, const struct call_plan *
     uint32_t n = 0;
     for (uint32_t i = 0; i < rows.count; i++) {
         uint32_t place = *places ? (*places)[i] : i;
-        struct group *value = state_group(&d->tables[key_partition(f->groups[place]->hash)], &keys.keys[i], keys.hashes[i]);
+        uint32_t p = key_partition(f->groups[place]->hash);
+        bool added;
+        struct group *value = state_group(&d->tables[p], &keys.keys[i], keys.hashes[i], &added);
         if (!value) return STATUS_NO_MEMORY;
+        if (added) value->time = f->groups[place]->time;
+        if (added && self->closes) TRY(time_index_add(&d->ends[p], value));
         int64_t before = value->weight;
         value->weight += f->weights ? f->weights[row_indices[i]] : 1;
         int change = (value->weight > 0) - (before > 0);
@@ -243,8 +251,12 @@ static enum status find_groups(struct aggregate_self *self, struct hash_table *p
         uint32_t p = key_partition(keys->hashes[i]);
         bool added;
         struct group *g = partial ? table_find_or_add(&partial[p], &keys->keys[i], keys->hashes[i], &added)
-                                  : state_group(&self->tables[p], &keys->keys[i], keys->hashes[i]);
+                                  : state_group(&self->tables[p], &keys->keys[i], keys->hashes[i], &added);
         if (!g) return STATUS_NO_MEMORY;
+        if (added && self->closes) {
+            g->time = aggregate_time_of(self, f->columns, rows_at(&f->rows, i));
+            if (!partial) TRY(time_index_add(&self->ends[p], g));
+        }
         g->weight += f->weights ? f->weights[rows_at(&f->rows, i)] : 1;
         f->groups[i] = g;
     }
@@ -280,6 +292,7 @@ static enum status keep_rows(struct operator *op, struct worker *w, struct batch
     enum status status = worker_run(w, self->program, b, &d->arena, d->columns);
     struct rows rows = batch_rows(b);
     if (status == STATUS_OK) status = worker_drop_failed(w, op, b, &rows, &d->arena, &kept->rows);
+    if (status == STATUS_OK && self->closes) status = aggregate_drop_late(op, w, b, d->columns, &kept->rows, &d->arena, &kept->rows);
     if (status == STATUS_OK) {
         d->selection = kept->rows.indices;
         d->selected_count = kept->rows.count;
@@ -315,6 +328,7 @@ static enum status aggregate_push(struct operator *op, struct worker *w, uint32_
     struct fold f = {.columns = columns, .row_count = b->row_count, .weights = b->weights};
     struct rows rows = batch_rows(b);
     TRY(worker_drop_failed(w, op, b, &rows, a, &f.rows));
+    if (self->closes) TRY(aggregate_drop_late(op, w, b, columns, &f.rows, a, &f.rows));
     struct key_batch keys;
     if (key_batch_make(&self->layout, columns, &f.rows, a, op->execution->memory, &keys) != STATUS_OK) return worker_no_memory(w);
     return fold_into(op, w, self->partials ? self->partials[w->index] : NULL, &keys, &f, b, a);
@@ -356,8 +370,11 @@ static void aggregate_ended(struct operator *op) { row_store_clear(&((struct agg
 
 static enum status merge_partial(struct operator *op, struct worker *w, struct group *from, uint32_t p) {
     struct aggregate_self *self = op->self;
-    struct group *into = state_group(&self->tables[p], &from->key, from->hash);
+    bool added;
+    struct group *into = state_group(&self->tables[p], &from->key, from->hash, &added);
     if (!into) return worker_no_memory(w);
+    if (added) into->time = from->time;
+    if (added && self->closes && time_index_add(&self->ends[p], into) != STATUS_OK) return worker_no_memory(w);
     into->weight += from->weight;
     for (uint32_t k = 0; k < self->call_count; k++) {
         const struct call_plan *c = &self->calls[k];
@@ -414,8 +431,10 @@ static void aggregate_close(struct operator *op) {
     aggregate_drop_partials(op);
     row_store_release(&self->pending);
     for (uint32_t p = 0; p < KEY_PARTITIONS; p++) {
+        time_index_release(&self->ends[p]);
         if (self->tables[p].context) state_table_release(&self->tables[p]);
         for (uint32_t d = 0; self->distincts && d < self->distinct_count; d++) {
+            time_index_release(&self->distincts[d].ends[p]);
             if (self->distincts[d].tables[p].table.memory) state_table_release(&self->distincts[d].tables[p]);
         }
     }
@@ -425,5 +444,5 @@ const struct operator_class aggregate_class = {
     .name = "Aggregate", .partition_count = KEY_PARTITIONS, .open = aggregate_open, .begin = aggregate_begin, .push = aggregate_push,
     .prepare = aggregate_prepare, .keeps_rows = aggregate_keeps_rows, .fold = aggregate_fold, .finish = aggregate_finish, .ended = aggregate_ended,
     .commit = aggregate_commit, .rollback = aggregate_rollback, .state_parts = KEY_PARTITIONS, .log_changes = aggregate_log, .apply_changes = aggregate_apply, .snapshot = aggregate_snapshot,
-    .restore = aggregate_restore, .describe_state = aggregate_describe, .clear = aggregate_clear, .bytes = aggregate_bytes, .close = aggregate_close,
+    .restore = aggregate_restore, .describe_state = aggregate_describe, .clear = aggregate_clear, .earliest = aggregate_earliest, .bytes = aggregate_bytes, .close = aggregate_close,
 };

@@ -4,6 +4,7 @@
 #pragma once
 #include "exec/row_store.h"
 #include "exec/state_table.h"
+#include "exec/time_index.h"
 
 struct call_plan {
     const struct aggregate *aggregate;
@@ -22,6 +23,7 @@ struct call_plan {
 struct distinct_plan {
     struct key_layout layout;
     struct state_table tables[KEY_PARTITIONS];
+    struct time_index ends[KEY_PARTITIONS];
 };
 
 struct aggregate_self {
@@ -35,7 +37,12 @@ struct aggregate_self {
     bool keeps_rows;                 // ordered, and several workers: rows wait in `pending`
     bool owns_memory;                // some state has memory of its own
     bool no_keys;
+    bool closes;                     // a key is an event time: groups end when the watermark passes it
+    bool emits_closed;               // and leave then, once
+    bool time_is_window;             // of a window its end
+    uint32_t time_key;
     struct state_table tables[KEY_PARTITIONS];
+    struct time_index ends[KEY_PARTITIONS];
     struct distinct_plan *distincts;
     uint32_t distinct_count;
     struct row_store pending;
@@ -48,7 +55,19 @@ extern const struct state_codec aggregate_codec;  // its context is the struct o
 void aggregate_release_group(struct operator *op, struct group *g, struct memory *memory);
 void aggregate_drop_partials(struct operator *op);
 
+// aggregate_close.c
+enum status aggregate_take_time_key(struct operator *op, struct error *e) WARN_UNUSED;                // at open
+enum status aggregate_index_ends(struct operator *op, struct error *e) WARN_UNUSED;                   // at begin: after groups were read from the log
+// Rows without a time, or that are late, leave `rows`: *kept is in `a`.
+enum status aggregate_drop_late(struct operator *op, struct worker *w, const struct batch *b, const struct column *columns, const struct rows *rows, struct arena *a,
+                                struct rows *kept) WARN_UNUSED;
+int64_t aggregate_time_of(const struct aggregate_self *self, const struct column *columns, uint32_t row);  // GROUP_NO_END: NULL
+enum status aggregate_close_groups(struct operator *op, struct worker *w, uint32_t key_partition) WARN_UNUSED;  // emits them where that is due
+int64_t aggregate_earliest(struct operator *op);
+void aggregate_forget_ends(struct operator *op);                                                     // they are to be indexed anew
+
 // aggregate_result.c
+enum status aggregate_emit_groups(struct operator *op, struct worker *w, struct table_slot *slots, size_t group_count, uint32_t key_partition, uint64_t first_number);
 enum status aggregate_emit(struct operator *op, struct worker *w, uint32_t key_partition);
 void aggregate_commit(struct operator *op);
 enum status aggregate_rollback(struct operator *op, struct error *e);

@@ -112,21 +112,26 @@ static enum status emit_made(struct operator *op, struct worker *w, struct batch
     return operator_emit(op, w, b);
 }
 
+enum status aggregate_emit_groups(struct operator *op, struct worker *w, struct table_slot *slots, size_t group_count, uint32_t p, uint64_t first_number) {
+    for (size_t begin = 0; begin < group_count && !operator_is_done(op); begin += BATCH_ROWS) {
+        struct group *groups[BATCH_ROWS];
+        uint32_t count = group_count - begin < BATCH_ROWS ? (uint32_t)(group_count - begin) : BATCH_ROWS;
+        for (uint32_t i = 0; i < count; i++) groups[i] = slots[begin + i].group;
+        struct batch *b = results(op, w, groups, count, operator_sequence(op, p, first_number + begin / BATCH_ROWS), true);
+        enum status status = b ? emit_made(op, w, b) : w->error.status;
+        batch_unref(b);
+        TRY(status);
+    }
+    return STATUS_OK;
+}
+
 static enum status emit_all(struct operator *op, struct worker *w, uint32_t p) {
     struct aggregate_self *self = op->self;
     struct hash_table *t = &self->tables[p].table;
     struct table_slot *slots;
     size_t group_count = t->count;
     if (table_sorted(t, &slots) != STATUS_OK) return worker_no_memory(w);
-    enum status status = STATUS_OK;
-    for (size_t begin = 0; begin < group_count && status == STATUS_OK && !operator_is_done(op); begin += BATCH_ROWS) {
-        struct group *groups[BATCH_ROWS];
-        uint32_t count = group_count - begin < BATCH_ROWS ? (uint32_t)(group_count - begin) : BATCH_ROWS;
-        for (uint32_t i = 0; i < count; i++) groups[i] = slots[begin + i].group;
-        struct batch *b = results(op, w, groups, count, operator_sequence(op, p, begin / BATCH_ROWS), true);
-        status = b ? emit_made(op, w, b) : w->error.status;
-        batch_unref(b);
-    }
+    enum status status = aggregate_emit_groups(op, w, slots, group_count, p, 0);
     if (slots) memory_free(t->memory, slots, group_count * sizeof *slots);
     return status;
 }
@@ -272,16 +277,22 @@ enum status aggregate_emit(struct operator *op, struct worker *w, uint32_t p) {
         struct string_view key;
         memset(&key, 0, sizeof key);
         struct state_table *s = &self->tables[0];
-        if (!table_find(&s->table, &key, 0) && !state_group(s, &key, 0)) return worker_no_memory(w);
+        if (!table_find(&s->table, &key, 0) && !state_group(s, &key, 0, NULL)) return worker_no_memory(w);
     }
-    return op->execution->batch ? emit_all(op, w, p) : emit_changes(op, w, p);
+    if (op->execution->batch) return emit_all(op, w, p);
+    if (!self->emits_closed) TRY(emit_changes(op, w, p));
+    return self->closes ? aggregate_close_groups(op, w, p) : STATUS_OK;
 }
 
 void aggregate_commit(struct operator *op) {
     struct aggregate_self *self = op->self;
     for (uint32_t p = 0; p < KEY_PARTITIONS; p++) {
+        time_index_commit(&self->ends[p]);  // while the groups that end are still there
         state_commit(&self->tables[p]);
-        for (uint32_t d = 0; d < self->distinct_count; d++) state_commit(&self->distincts[d].tables[p]);
+        for (uint32_t d = 0; d < self->distinct_count; d++) {
+            time_index_commit(&self->distincts[d].ends[p]);
+            state_commit(&self->distincts[d].tables[p]);
+        }
     }
 }
 
@@ -290,9 +301,11 @@ enum status aggregate_rollback(struct operator *op, struct error *e) {
     aggregate_drop_partials(op);
     enum status status = STATUS_OK;
     for (uint32_t p = 0; p < KEY_PARTITIONS; p++) {
+        time_index_rollback(&self->ends[p]);
         enum status one = state_rollback(&self->tables[p]);
         if (one != STATUS_OK) status = one;
         for (uint32_t d = 0; d < self->distinct_count; d++) {
+            time_index_rollback(&self->distincts[d].ends[p]);
             one = state_rollback(&self->distincts[d].tables[p]);
             if (one != STATUS_OK) status = one;
         }
@@ -314,6 +327,7 @@ enum status aggregate_snapshot(struct operator *op, uint32_t part, struct buffer
 enum status aggregate_apply(struct operator *op, struct reader *in, struct error *e) {
     struct aggregate_self *self = op->self;
     enum status status = STATUS_OK;
+    aggregate_forget_ends(op);
     for (uint32_t p = 0; p < KEY_PARTITIONS && status == STATUS_OK; p++) {
         status = state_apply(self->tables, KEY_PARTITIONS, in);
         for (uint32_t d = 0; d < self->distinct_count && status == STATUS_OK; d++) status = state_apply(&self->distincts[d].tables[p], 1, in);
@@ -329,7 +343,7 @@ enum status aggregate_restore(struct operator *op, struct reader *in, struct err
 
 enum status aggregate_describe(struct operator *op, struct buffer *out) {
     const struct aggregate_self *self = op->self;
-    TRY(buffer_append_string(out, "aggregate"));
+    TRY(buffer_append_string(out, self->closes ? "aggregate closing" : "aggregate"));
     for (uint32_t i = 0; i < self->key_count; i++) {
         TRY(buffer_append_byte(out, ' '));
         TRY(type_print(self->layout.types[i], out));
@@ -349,6 +363,7 @@ enum status aggregate_describe(struct operator *op, struct buffer *out) {
 void aggregate_clear(struct operator *op) {
     struct aggregate_self *self = op->self;
     aggregate_drop_partials(op);
+    aggregate_forget_ends(op);
     for (uint32_t p = 0; p < KEY_PARTITIONS; p++) {
         state_table_clear(&self->tables[p]);
         for (uint32_t d = 0; d < self->distinct_count; d++) state_table_clear(&self->distincts[d].tables[p]);
@@ -359,7 +374,7 @@ size_t aggregate_bytes(const struct operator *op, uint64_t *key_count) {
     const struct aggregate_self *self = op->self;
     size_t bytes = 0;
     for (uint32_t p = 0; p < KEY_PARTITIONS; p++) {
-        bytes += state_table_bytes(&self->tables[p]);
+        bytes += state_table_bytes(&self->tables[p]) + time_index_bytes(&self->ends[p]);
         *key_count += self->tables[p].table.count;
         for (uint32_t d = 0; d < self->distinct_count; d++) bytes += state_table_bytes(&self->distincts[d].tables[p]);
     }

@@ -36,6 +36,21 @@ struct dead_handler {
     void *context;
 };
 
+#define NO_WATERMARK INT64_MIN
+
+// Rows that came too late for every group they belong to, or without an event time. Called by many workers at once. The row's columns are
+// `input`'s; time_us: its event time (of a row made by windows below, the window's end), NO_WATERMARK: it has none.
+struct late_handler {
+    enum status (*row)(void *context, const struct plan_node *node, const char *flow_name, const struct plan_node *input, const struct batch *b, uint32_t row,
+                       int64_t time_us, int64_t watermark_us, struct error *e);
+    void *context;
+};
+
+struct time_source {                // what event time must know of a source; by the index in struct origin
+    const char *name;
+    bool one_time_line;             // its partitions are pieces of one sequence (files)
+};
+
 struct execution_config {
     const struct session *session;
     struct memory *memory;          // batches, partials
@@ -44,6 +59,10 @@ struct execution_config {
     struct output *outputs;
     uint32_t output_count;
     struct dead_handler dead;
+    struct late_handler late;
+    const struct time_source *sources;
+    uint32_t source_count;
+    int64_t max_ahead_us;           // an event time that is further ahead of the clock moves no watermark
     const char *base_folder;        // for the tables of static join sides, which the execution reads itself
     struct log *log;                // likewise; may be NULL
 };
@@ -54,9 +73,26 @@ struct epoch_input {                // what one epoch reads of one SCAN's source
     struct splits splits;
 };
 
+// One WATERMARK operator in one epoch: what ends at late_us or before is late, at close_us or before is closed.
+struct watermark_mark {
+    const char *flow_name;
+    uint32_t position;              // in that flow
+    int64_t late_us, close_us;      // NO_WATERMARK: none yet
+};
+
+struct watermark_policy {
+    int64_t clock_us;
+    int64_t idle_us;                // a partition without rows for so long is not waited for
+    bool global;                    // the farthest partition alone counts, as in Spark
+    bool (*at_end)(void *context, uint32_t source);  // nothing more will come of it; NULL: never
+    void *context;
+};
+
 struct epoch_run {
     uint64_t epoch;
     int64_t now_us;
+    const struct watermark_mark *watermarks;  // of the active flows
+    uint32_t watermark_count;
     const struct epoch_input *inputs;
     uint32_t input_count;
     const uint64_t *active_outputs;  // bitmap; NULL: all
@@ -80,6 +116,13 @@ void execution_free(struct execution *x);
 enum status execution_run(struct execution *x, struct crew *crew, const struct epoch_run *run, struct error *e) WARN_UNUSED;
 void execution_commit(struct execution *x);                                       // forget the undo list
 enum status execution_rollback(struct execution *x, struct error *e) WARN_UNUSED;  // state, partials and counters as before
+
+// Event time, from what is committed: the marks of an epoch that would begin now, in the arena. *next_us: time of the clock at which they would
+// change by themselves; INT64_MAX: never.
+enum status execution_watermarks(const struct execution *x, const struct watermark_policy *policy, struct arena *a, struct watermark_mark **out, uint32_t *count,
+                                 int64_t *next_us) WARN_UNUSED;
+// Would an epoch with these marks and no rows close anything of a flow?
+bool execution_could_close(struct execution *x, const struct watermark_mark *marks, uint32_t count, const char *flow_name);
 
 // State. Changes of the running epoch (between run and commit), and the whole. Formats: exec/README.md. Operators are named by
 // flow and position in it, so that a plan built anew from the same text finds its state. Both append to `out`, by all workers of the crew

@@ -18,7 +18,7 @@ const struct operator_class *operator_class_for(const struct plan_node *node) {
     case PLAN_UNION: return &union_class;
     case PLAN_INTERSECT: case PLAN_EXCEPT: return &setop_class;
     case PLAN_GENERATE: return &generate_class;
-    case PLAN_WATERMARK: return &pass_class;
+    case PLAN_WATERMARK: return &watermark_class;
     case PLAN_WINDOW: return &window_class;
     case PLAN_SESSION: return &session_class;
     case PLAN_CONSOLIDATE: return &consolidate_class;
@@ -41,6 +41,10 @@ struct operator *execution_operator(const struct execution *x, const struct plan
         if (x->operators[i].node == node) return &x->operators[i];
     }
     return NULL;
+}
+
+struct operator *execution_input(const struct execution *x, const struct plan_node *node, uint32_t input_index) {
+    return execution_operator(x, input_of(node, input_index));
 }
 
 // Nodes of one flow, inputs first. `seen` are nodes of this flow only.

@@ -67,7 +67,7 @@ bool table_reserve(struct hash_table *t, size_t count) { return count <= t->slot
 static struct group *take_group(struct hash_table *t) {
     if (t->free_groups) {
         struct group *g = t->free_groups;
-        memcpy(&t->free_groups, &g->padding, sizeof t->free_groups);
+        memcpy(&t->free_groups, &g->time, sizeof t->free_groups);
         return g;
     }
     if (!t->page_count || t->page_used == page_groups(t->page_count - 1)) {
@@ -81,7 +81,7 @@ static struct group *take_group(struct hash_table *t) {
 }
 
 static void give_group(struct hash_table *t, struct group *g) {
-    memcpy(&g->padding, &t->free_groups, sizeof t->free_groups);
+    memcpy(&g->time, &t->free_groups, sizeof t->free_groups);
     t->free_groups = g;
 }
 

@@ -18,7 +18,7 @@ struct group {
     uint32_t touched;          // place + 1 in the epoch's undo list; 0: as committed
     uint32_t reserved;
     struct string_view key;
-    uint64_t padding;          // states begin at a multiple of 16
+    int64_t time;              // event time at which it ends, of whoever keeps a time index; states begin at a multiple of 16
 };
 
 static inline void *group_state(struct group *g, uint32_t offset) { return (char *)(g + 1) + offset; }
@@ -40,7 +40,7 @@ struct hash_table {
     char *pages[TABLE_PAGES];
     uint32_t page_count;
     size_t page_used;          // groups handed out of the newest page
-    struct group *free_groups; // linked through padding
+    struct group *free_groups; // linked through time
     size_t key_bytes;          // of long keys
 };
 

@@ -58,8 +58,8 @@ struct operator_class {
     void (*clear)(struct operator *op);                                                  // forgets the state
     size_t (*bytes)(const struct operator *op, uint64_t *key_count);
     void (*close)(struct operator *op);
-    // Places for what comes with streaming windows, spilling and erasure; every class leaves them NULL so far.
-    int64_t (*watermark)(struct operator *op, uint32_t input_index, int64_t in_us);
+    int64_t (*earliest)(struct operator *op);                                            // time at which the first of its groups ends; INT64_MAX; NULL: none do
+    // Places for what comes with processing time, spilling and erasure; every class leaves them NULL so far.
     int64_t (*due)(const struct operator *op);
     enum status (*spill)(struct operator *op, uint32_t key_partition, struct error *e);
     enum status (*visit_subject)(struct operator *op, const void *key, size_t key_bytes, struct error *e);
@@ -84,6 +84,7 @@ struct operator {
     const char *running_flow;            // first flow it served in the last epoch it was active in
     uint32_t position;                   // in that flow: the name of its state
     bool active;                         // in the running epoch
+    int64_t late_us, close_us;           // watermarks of its input in the running epoch; NO_WATERMARK
     bool ignores_saved;                  // its flow starts anew: what was saved is another query's
     _Atomic bool done;                   // wants no more rows in this epoch
     void *self;                          // the class's own, from the execution's arena, zeroed
@@ -141,6 +142,8 @@ enum status worker_drop_failed(struct worker *w, struct operator *op, const stru
                                struct rows *kept);
 // The first half of it alone: worker->eval.errors are of rows of `b`.
 enum status worker_report_failed(struct worker *w, struct operator *op, const struct batch *b);
+// Rows of `b`, whose columns are those of the operator's input, that are late or have no event time: counted, and given to the late handler.
+enum status worker_report_late(struct worker *w, struct operator *op, const struct batch *b, uint32_t row, int64_t time_us);
 enum status worker_no_memory(struct worker *w);
 enum status worker_fail(struct worker *w, enum status status, const char *condition, const char *message);
 
@@ -151,7 +154,7 @@ int64_t batch_kept_bytes(const struct batch *b);
 struct batch *operator_batch(const struct operator *op, uint64_t sequence, uint32_t row_count, uint32_t column_count);
 
 extern const struct operator_class scan_class, values_class, project_class, filter_class, aggregate_class, join_class, sort_class, limit_class,
-    topn_class, union_class, setop_class, generate_class, window_class, session_class, consolidate_class, pass_class;
+    topn_class, union_class, setop_class, generate_class, window_class, session_class, consolidate_class, watermark_class;
 
 // The order in which a run works: scans, builds and finishes. Steps are in the arena.
 enum step_kind { STEP_SCAN, STEP_BUILD, STEP_FINISH };
@@ -162,5 +165,8 @@ struct step {
 enum status schedule_make(struct execution *x, struct arena *a, struct step **steps, uint32_t *count, struct error *e) WARN_UNUSED;
 // The operator whose batches stand in for a node's: a LIMIT over a SORT is one operator. NULL: not part of this execution.
 struct operator *execution_operator(const struct execution *x, const struct plan_node *node);
+// The operator of a node's input; NULL: not part of this execution.
+struct operator *execution_input(const struct execution *x, const struct plan_node *node, uint32_t input_index);
+void execution_set_watermarks(struct execution *x, const struct watermark_mark *marks, uint32_t count);  // watermark.c: of every operator
 // Which inputs of a node are operators of this execution: a static side of a streaming join is not.
 bool plan_input_is_static(const struct plan_node *node, uint32_t input_index);

@@ -293,6 +293,7 @@ enum status execution_run(struct execution *x, struct crew *crew, const struct e
     x->epoch = run->epoch;
     x->now_us = run->now_us;
     x->batch = run->batch;
+    execution_set_watermarks(x, run->watermarks, run->watermark_count);
     activate(x);
     struct arena arena;
     arena_init(&arena, x->memory);

@@ -64,13 +64,20 @@ static enum status touch(struct state_table *s, struct group *g, bool existed) {
     return STATUS_OK;
 }
 
-struct group *state_group(struct state_table *s, const struct string_view *key, uint64_t hash) {
-    bool added;
-    struct group *g = table_find_or_add(&s->table, key, hash, &added);
+struct group *state_group(struct state_table *s, const struct string_view *key, uint64_t hash, bool *added) {
+    bool is_new;
+    struct group *g = table_find_or_add(&s->table, key, hash, &is_new);
+    if (added) *added = is_new;
     if (!g || g->touched || s->no_undo) return g;
-    if (touch(s, g, !added) == STATUS_OK) return g;
-    if (added) table_remove(&s->table, g);
+    if (touch(s, g, !is_new) == STATUS_OK) return g;
+    if (is_new) table_remove(&s->table, g);
     return NULL;
+}
+
+enum status state_end_group(struct state_table *s, struct group *g) {
+    if (!g->touched) TRY(touch(s, g, true));
+    g->weight = 0;
+    return STATUS_OK;
 }
 
 void state_commit(struct state_table *s) {

@@ -40,8 +40,10 @@ void state_table_init(struct state_table *s, struct memory *memory, size_t state
                       const struct state_codec *codec, void *context);
 void state_table_release(struct state_table *s);
 void state_table_clear(struct state_table *s);  // forgets everything
-// Finds or adds and touches. NULL: no memory (what was added is gone again).
-struct group *state_group(struct state_table *s, const struct string_view *key, uint64_t hash);
+// Finds or adds and touches; *added (may be NULL). NULL: no memory (what was added is gone again).
+struct group *state_group(struct state_table *s, const struct string_view *key, uint64_t hash, bool *added);
+// A group ends: it goes with the commit. Not for tables that keep empty ones.
+enum status state_end_group(struct state_table *s, struct group *g) WARN_UNUSED;
 void state_commit(struct state_table *s);
 enum status state_order_touched(struct state_table *s) WARN_UNUSED;
 enum status state_rollback(struct state_table *s) WARN_UNUSED;

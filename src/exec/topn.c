@@ -151,7 +151,7 @@ static enum status apply_pending(struct topn_state *self, struct vector *born, b
         const struct kept_batch *kept = row_store_at(&self->pending, k);
         const struct string_view *keys = kept->extra;
         for (uint32_t i = 0; i < kept->batch->selected_count; i++) {
-            struct group *g = state_group(&self->table, &keys[i], key_hash(&self->layout, &keys[i]));
+            struct group *g = state_group(&self->table, &keys[i], key_hash(&self->layout, &keys[i]), NULL);
             if (!g) return STATUS_NO_MEMORY;
             int weight = batch_weight(kept->batch, kept->batch->selection[i]);
             g->weight += weight;

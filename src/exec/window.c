@@ -3,7 +3,8 @@
 //
 //     start of the latest = time − (time − offset) mod slide;  the others are a slide earlier each, while time < start + size
 //
-// Stateless. A NULL time has no window: fate null-time.
+// Stateless. A NULL time has no window: fate null-time. Under an aggregation that closes (drops_late), windows that end at the watermark or before
+// are not made, and a row that has no other is late.
 #include "column/datetime.h"
 #include "exec/expand.h"
 
@@ -60,8 +61,14 @@ static enum status expand_row(struct operator *op, struct worker *w, struct batc
     __int128 into = shifted % node->slide_us;
     if (into < 0) into += node->slide_us;
     uint32_t made = 0;
+    int64_t late_us = node->drops_late && !op->execution->batch ? op->late_us : NO_WATERMARK;
+    bool late = false;
     for (__int128 start = (__int128)time - into; start + node->window_us > time; start -= node->slide_us) {
         if (start < INT64_MIN || start + node->window_us > INT64_MAX) break;
+        if (start + node->window_us <= late_us) {
+            late = true;
+            break;
+        }
         if (*count == BATCH_ROWS) {
             TRY(emit_windows(op, w, b, rows, starts, *count));
             *count = 0;
@@ -70,6 +77,7 @@ static enum status expand_row(struct operator *op, struct worker *w, struct batc
         starts[(*count)++] = (int64_t)start;
         made++;
     }
+    if (!made && late) return worker_report_late(w, op, b, row, time);
     operator_count(op, w, made ? FATE_PASSED : FATE_FILTERED, 1);
     if (made > 1) operator_count(op, w, FATE_MADE, made - 1);
     return STATUS_OK;
@@ -89,7 +97,7 @@ static enum status window_push(struct operator *op, struct worker *w, uint32_t i
     if (status == STATUS_OK) status = worker_drop_failed(w, op, b, &rows, &a, &kept);
     for (uint32_t i = 0; i < kept.count && status == STATUS_OK; i++) {
         uint32_t row = rows_at(&kept, i);
-        if (!column_is_valid(&time, row)) operator_count(op, w, FATE_NULL_TIME, 1);
+        if (!column_is_valid(&time, row)) status = worker_report_late(w, op, b, row, NO_WATERMARK);
         else status = expand_row(op, w, b, row, column_int64(&time, row), row_indices, starts, &count);
     }
     if (status == STATUS_OK && count) status = emit_windows(op, w, b, row_indices, starts, count);

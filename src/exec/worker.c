@@ -79,6 +79,15 @@ enum status worker_report_failed(struct worker *w, struct operator *op, const st
     return STATUS_OK;
 }
 
+enum status worker_report_late(struct worker *w, struct operator *op, const struct batch *b, uint32_t row, int64_t time_us) {
+    const struct late_handler *late = &w->execution->config.late;
+    operator_count(op, w, time_us == NO_WATERMARK ? FATE_NULL_TIME : FATE_LATE, 1);
+    if (!late->row || w->execution->batch || batch_weight(b, row) < 0) return STATUS_OK;
+    enum status status = late->row(late->context, op->node, op->flow_name, op->node->inputs[0], b, row, time_us, op->late_us, &w->error);
+    if (status != STATUS_OK) w->failed = true;
+    return status;
+}
+
 enum status worker_drop_failed(struct worker *w, struct operator *op, const struct batch *b, const struct rows *rows, struct arena *arena,
                                struct rows *kept) {
     *kept = *rows;

@@ -11,13 +11,11 @@ static enum status complain_stream(struct resolver *r, struct span span, const c
     return complain(r, (struct complaint){.span = span, .condition = condition, .label = "on a stream", .hint = hint}, "%s", message);
 }
 
-static enum status has_watermark(struct resolver *r, struct plan_node *n, bool *out) {
-    struct plan_node **nodes;
-    uint32_t count;
-    *out = false;
-    TRY(plan_nodes(r->arena, r->analysis->memory, &n, 1, &nodes, &count));
-    for (uint32_t i = 0; i < count; i++) *out |= nodes[i]->kind == PLAN_WATERMARK && nodes[i]->streaming;
-    return STATUS_OK;
+static bool has_watermark(const struct plan_node *n) {
+    if (n->kind == PLAN_WATERMARK && n->streaming) return true;
+    for (uint32_t i = 0; i < n->input_count; i++)
+        if (n->inputs[i]->streaming && has_watermark(n->inputs[i])) return true;
+    return false;
 }
 
 static enum status check_join(struct resolver *r, const struct plan_node *n) {
@@ -46,21 +44,24 @@ static enum status check_common(struct resolver *r, const struct plan_node *n) {
     case PLAN_INTERSECT:
     case PLAN_EXCEPT:
         return complain_not_yet(r, n->span, n->kind == PLAN_INTERSECT ? "INTERSECT on a stream" : "EXCEPT on a stream");
-    case PLAN_WINDOW:
     case PLAN_SESSION:
-        return complain_not_yet(r, n->span, "time windows on a stream");
+        return complain_not_yet(r, n->span, "session windows on a stream");
+    case PLAN_WATERMARK:
+        return has_watermark(n->inputs[0]) ? complain_stream(r, n->span, "_LEGACY_ERROR_TEMP_3102", "leave one of them out: the first is the stream's",
+                                                             "Redefining watermark is disallowed: the stream has one already")
+                                           : STATUS_OK;
     default:
         return STATUS_OK;
     }
 }
 
 static enum status check_append(struct resolver *r, const struct plan_node *n) {
-    bool watermark;
     switch (n->kind) {
     case PLAN_AGGREGATE:
-        TRY(has_watermark(r, n->inputs[0], &watermark));
-        if (watermark) return complain_not_yet(r, n->span, "aggregations over a watermark on a stream");
-        return complain_stream(r, n->span, "STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION", "make it a MATERIALIZED VIEW, which is kept up to date, or give the stream a WATERMARK",
+        if (plan_time_key(n) != PLAN_NO_TIME) return STATUS_OK;
+        return complain_stream(r, n->span, "STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION",
+                               has_watermark(n) ? "group by the event time of the WATERMARK or by window() of it, or make it a MATERIALIZED VIEW, which is kept up to date"
+                                                : "make it a MATERIALIZED VIEW, which is kept up to date, or give the stream a WATERMARK",
                                "Invalid streaming output mode: append. This output mode is not supported for streaming aggregations without watermark on streaming "
                                "DataFrames/DataSets");
     case PLAN_SORT:

@@ -71,6 +71,7 @@ static bool retracts(const struct plan_node *n) {
     if (!n->streaming) return false;
     switch (n->kind) {
     case PLAN_AGGREGATE:
+        if (n->emits_closed) return input_retracts;
         return input_retracts || n->expr_count > n->key_count;  // DISTINCT of an append is an append
     case PLAN_LIMIT:
     case PLAN_INTERSECT:
@@ -101,8 +102,9 @@ static void project_key(struct arena *a, struct plan_node *n) {
     if (key) set_key(n, key, input->unique_key_count);
 }
 
-void plan_derive(struct arena *a, struct plan_node *n) {
+enum status plan_derive(struct arena *a, struct plan_node *n) {
     for (uint32_t i = 0; i < n->input_count; i++) n->streaming |= n->inputs[i]->streaming;
+    TRY(plan_derive_time(a, n));
     n->changes = retracts(n) ? CHANGES_RETRACT : CHANGES_APPEND;
     switch (n->kind) {
     case PLAN_PROJECT:
@@ -129,6 +131,7 @@ void plan_derive(struct arena *a, struct plan_node *n) {
     default:
         set_key(n, NULL, 0);
     }
+    return STATUS_OK;
 }
 
 // --- sharing ---
@@ -141,10 +144,9 @@ static bool is_stateful(const struct plan_node *n) {
     case PLAN_FILTER:
     case PLAN_UNION:
     case PLAN_GENERATE:
-    case PLAN_WATERMARK:
     case PLAN_WINDOW:
         return false;
-    default:
+    default:  // a WATERMARK too: a flow that catches up has its own
         return true;
     }
 }
@@ -164,8 +166,7 @@ static bool same_node(const struct plan_node *a, const struct plan_node *b) {
         if (strcmp(a->attributes[i].name, b->attributes[i].name) != 0 || !type_equal(a->attributes[i].type, b->attributes[i].type)) return false;
     if ((a->condition != NULL) != (b->condition != NULL) || (a->condition && !expr_equal(a->condition, b->condition))) return false;
     return a->generator == b->generator && a->outer == b->outer && a->window_us == b->window_us && a->slide_us == b->slide_us &&
-           a->window_offset_us == b->window_offset_us && a->delay_us == b->delay_us && a->watermark_column == b->watermark_column &&
-           equal_exprs(a->exprs, b->exprs, a->expr_count);
+           a->window_offset_us == b->window_offset_us && equal_exprs(a->exprs, b->exprs, a->expr_count);
 }
 
 struct sharing {
@@ -220,7 +221,7 @@ static enum status finish_graph(struct arena *a, struct memory *memory, struct p
     TRY(plan_nodes(a, memory, roots, root_count, nodes, count));
     for (uint32_t i = 0; i < *count; i++) {
         (*nodes)[i]->id = i;
-        plan_derive(a, (*nodes)[i]);
+        TRY(plan_derive(a, (*nodes)[i]));
     }
     TRY(optimize_wanted(a, *nodes, *count, roots, root_count));
     return optimize_json_leaves(a, *nodes, *count, roots, root_count);
@@ -302,6 +303,7 @@ static uint64_t hash_node(const struct plan_node *n) {
                                (int64_t)n->join, (int64_t)n->generator, n->outer, n->all, n->key_count, n->streaming};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) h = mix(h, (uint64_t)numbers[i]);
     if (n->table) h = hash_table(h, n->table);
+    if (n->emits_closed) h = mix(h, n->emits_closed);
     return mix(h, n->input_count);
 }
 

@@ -182,6 +182,7 @@ static enum status resolve_flow(struct resolver *r, struct flow_state *state) {
     r->target = target;
     r->statement = reader;
     r->ctes = ctes;
+    if (s == STATUS_OK && state->flow->target->kind == DATASET_STREAMING_TABLE) s = plan_emit_closed(r, &state->relation.node);
     state->phase = s == STATUS_OK ? PHASE_DONE : PHASE_FAILED;
     if (s == STATUS_OK) state->flow->root = state->relation.node;
     return s;
@@ -229,7 +230,7 @@ static enum status derive_tree(struct resolver *r, struct plan_node *root) {
     struct plan_node **nodes;
     uint32_t count;
     TRY(plan_nodes(r->arena, r->analysis->memory, &root, 1, &nodes, &count));
-    for (uint32_t i = 0; i < count; i++) plan_derive(r->arena, nodes[i]);
+    for (uint32_t i = 0; i < count; i++) TRY(plan_derive(r->arena, nodes[i]));
     return STATUS_OK;
 }
 
@@ -252,6 +253,7 @@ static enum status plan_flow(struct resolver *r, struct flow_state *state) {
     TRY(drop_order(r, &f->root));
     TRY(optimize_tree(r, &f->root));
     TRY(derive_tree(r, f->root));
+    TRY(plan_drop_late(r, &f->root));
     return finish_target(r, f);
 }
 

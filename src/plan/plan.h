@@ -23,7 +23,7 @@ enum plan_kind {
     PLAN_INTERSECT,     // inputs 2; all
     PLAN_EXCEPT,        // inputs 2; all
     PLAN_GENERATE,      // input's columns followed by generated ones; generator, outer
-    PLAN_WATERMARK,     // expr, delay: batch: passes through
+    PLAN_WATERMARK,     // event time watermark_column, at most delay_us out of order; batch: passes through
     PLAN_WINDOW,        // rows of time windows: exprs[0] time; size, slide, offset; appends a struct column `window`; NULL time: no row
     PLAN_SESSION,       // session_window in batch: keys exprs[0..key_count), time exprs[key_count], gap_us or exprs[key_count + 1] (an interval
                         // or its text); appends to each row a struct column `session_window`: the merged session it falls in; NULL time or
@@ -72,6 +72,7 @@ struct plan_node {
     bool streaming;                    // grows for ever (or until its source ends)
     const uint32_t *unique_key;        // output ordinals, or NULL: none known
     uint32_t unique_key_count;
+    const uint64_t *event_time;        // bitmap over attributes: event times that a WATERMARK below bounds, and time windows of them; NULL: none
     struct span span;
 
     struct dataset *table;             // SCAN
@@ -93,7 +94,14 @@ struct plan_node {
     int64_t window_us, slide_us, window_offset_us, delay_us;  // WINDOW, WATERMARK
     int64_t gap_us;                    // SESSION; −1: exprs[last] is the gap
     uint32_t watermark_column;         // WATERMARK: output ordinal
+    bool emits_closed;                 // AGGREGATE of a stream whose rows never change: a group leaves once, when the watermark has passed it
+    bool drops_late;                   // WINDOW under an aggregation: windows that the watermark has passed are not made
 };
+
+enum { PLAN_NO_TIME = UINT32_MAX };
+// AGGREGATE, SESSION: which key is an event time, by ordinal; PLAN_NO_TIME: none, its groups never end.
+uint32_t plan_time_key(const struct plan_node *n);
+
 
 enum dataset_kind { DATASET_SOURCE, DATASET_VIEW, DATASET_STREAMING_TABLE, DATASET_MATERIALIZED_VIEW, DATASET_CATALOG_TABLE };
 

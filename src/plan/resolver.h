@@ -283,8 +283,12 @@ enum status check_settings(struct resolver *r, const struct vector *given);
 enum status finish_target(struct resolver *r, struct flow *flow);
 // check_streaming.c
 enum status check_streaming(struct resolver *r, const struct flow *flow);
+// event_time.c
+enum status plan_derive_time(struct arena *a, struct plan_node *n) WARN_UNUSED;
+enum status plan_emit_closed(struct resolver *r, struct plan_node **root) WARN_UNUSED;  // of a streaming table: aggregations emit groups that are closed
+enum status plan_drop_late(struct resolver *r, struct plan_node **root) WARN_UNUSED;    // marks WINDOWs under aggregations; after plan_derive
 // graph.c
-void plan_derive(struct arena *a, struct plan_node *n);              // changes, streaming, unique key from the inputs
+enum status plan_derive(struct arena *a, struct plan_node *n) WARN_UNUSED;  // changes, streaming, unique key, event time from the inputs
 enum status graph_share(struct arena *a, struct memory *memory, struct flow **flows, uint32_t flow_count, struct pipeline *p);
 enum status graph_of_root(struct arena *a, struct memory *memory, struct plan_node **root);
 enum status plan_hash(struct memory *memory, const struct plan_node *root, uint64_t *out) WARN_UNUSED;

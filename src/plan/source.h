@@ -89,6 +89,7 @@ struct source_class {
     const struct option *options;      // ends with name NULL
     bool is_bounded_when_streamed;     // has an end (a generator with numRows is told by `check`)
     bool is_unbounded;                 // grows for ever by nature (kafka, generator, rate, http, memory): what STREAM of a view streams
+    bool one_time_line;                // its partitions are pieces of one sequence (files): event time moves with any of them
     // The table's columns as a STRUCT. offline: touch nothing outside (leat check); NULL in *out then means "known only online".
     enum status (*schema)(const struct source_request *r, struct arena *a, bool offline, const struct type **out, struct error *e);
     // Options that contradict each other or the use (--available-now without an end); NULL: nothing to check. Offline.

@@ -179,6 +179,48 @@ static bool refresh_waits(const struct runtime *r) {
     return false;
 }
 
+static bool source_is_at_end(void *context, uint32_t source) {
+    const struct runtime *r = context;
+    return r->stream->config.available_now && source < r->source_count && r->sources[source].exhausted;
+}
+
+static enum status take_watermarks(struct runtime *r, int64_t clock_us, struct watermark_mark **marks, uint32_t *count, int64_t *next_us, struct error *e) {
+    struct watermark_policy policy = {.clock_us = clock_us, .idle_us = r->idle_us, .global = r->global_watermark, .at_end = source_is_at_end, .context = r};
+    return execution_watermarks(r->execution, &policy, &r->stream->epoch_arena, marks, count, next_us) == STATUS_OK ? STATUS_OK : error_no_memory(e);
+}
+
+// Event time alone: the flows of which an epoch without rows would close something run.
+static enum status choose_closing(struct runtime *r, bool *any, int64_t *wake_at_us, struct error *e) {
+    struct watermark_mark *marks;
+    uint32_t count;
+    int64_t next_us, clock_us = clock_now_us(r->stream->config.session->clock);
+    TRY(take_watermarks(r, clock_us, &marks, &count, &next_us, e));
+    for (uint32_t i = 0; i < r->flow_count && count; i++) {
+        struct stream_flow *f = &r->flows[i];
+        const struct flow_entry *entry = durable_flow(&r->stream->durable, f->flow->name);
+        f->active = entry && entry->started && execution_could_close(r->execution, marks, count, f->flow->name);
+        *any |= f->active;
+    }
+    if (next_us != INT64_MAX && clock_monotonic_us() + (next_us - clock_us) < *wake_at_us) *wake_at_us = clock_monotonic_us() + (next_us - clock_us);
+    return STATUS_OK;
+}
+
+// Of the active flows.
+static enum status set_watermarks(struct runtime *r, struct intent *i, struct error *e) {
+    int64_t next_us;
+    uint32_t count;
+    TRY(take_watermarks(r, i->clock_us, &i->watermarks, &count, &next_us, e));
+    i->watermark_count = 0;
+    for (uint32_t k = 0; k < count; k++) {
+        for (uint32_t f = 0; f < i->flow_count; f++) {
+            if (strcmp(i->flows[f], i->watermarks[k].flow_name) != 0) continue;
+            i->watermarks[i->watermark_count++] = i->watermarks[k];
+            break;
+        }
+    }
+    return STATUS_OK;
+}
+
 enum status epoch_choose(struct stream *s, struct intent *out, bool *any, bool *finished, int64_t *wake_at_us, struct error *e) {
     struct runtime *r = s->runtime;
     memset(out, 0, sizeof *out);
@@ -199,6 +241,7 @@ enum status epoch_choose(struct stream *s, struct intent *out, bool *any, bool *
             TRY(ask_sources(r, out, any, wake_at_us, e));
         }
     }
+    if (!*any) TRY(choose_closing(r, any, wake_at_us, e));
     *finished = !*any && exhausted;
     return STATUS_OK;
 }
@@ -214,6 +257,7 @@ enum status epoch_begin(struct stream *s, struct intent *i, struct error *e) {
     for (uint32_t f = 0; f < r->flow_count; f++) {
         if (r->flows[f].active) i->flows[i->flow_count++] = r->flows[f].flow->name;
     }
+    TRY(set_watermarks(r, i, e));
     if (encode_intent(&s->payload, i) != STATUS_OK) return error_no_memory(e);
     TRY(stream_record(s, RECORD_INTENT, e));
     s->relaxed = true;
@@ -552,7 +596,8 @@ enum status epoch_run(struct stream *s, const struct intent *i, struct error *e)
     memcpy(s->running.record.pipeline, s->folder.pipeline, sizeof s->running.record.pipeline);
     mark_active(r, i, mask);
     enum status status = make_inputs(s, i, inputs, &input_count, e);
-    struct epoch_run run = {.epoch = i->epoch, .now_us = i->clock_us, .inputs = inputs, .input_count = input_count, .active_outputs = mask};
+    struct epoch_run run = {.epoch = i->epoch, .now_us = i->clock_us, .inputs = inputs, .input_count = input_count, .active_outputs = mask,
+                            .watermarks = i->watermarks, .watermark_count = i->watermark_count};
     if (status == STATUS_OK) status = empty_pending_targets(r, e);
     if (status == STATUS_OK) status = execution_run(r->execution, &s->crew, &run, e);
     struct error sync_error;

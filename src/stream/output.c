@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// output.c: where rows leave the execution: into sinks, or into the dead-letter table. Called by many workers at once.
+// output.c: where rows leave the execution: into sinks, into the dead-letter table, into the table of late rows. Called by many workers at once.
 //
 // A store's transaction begins with its first row of the epoch (a store with nothing to write is not committed). A store that already
 // has the epoch (a crash, or another store's failure, came after its commit) gets nothing a second time.
 #include "base/checksum.h"
 #include "base/failpoint.h"
+#include "json/json.h"
 #include "stream/runtime.h"
 #include <stdio.h>
 
@@ -133,6 +134,45 @@ static enum status dead_group(void *context, const struct plan_node *node, const
     if (r->stop_on_error) return stop_on_row(&dead, why, e);
     return put_dead(r, &dead, e);
 }
+
+// The row's columns as one JSON object; those that nobody wants are not there.
+static enum status print_row(const struct plan_node *input, const struct batch *b, uint32_t row, struct buffer *out) {
+    bool first = true;
+    TRY(buffer_append_byte(out, '{'));
+    for (uint32_t i = 0; i < input->attribute_count && i < b->column_count; i++) {
+        if (!column_is_valid(&b->columns[i], row)) continue;
+        if (!first) TRY(buffer_append_byte(out, ','));
+        first = false;
+        TRY(json_write_string(input->attributes[i].name, strlen(input->attributes[i].name), out));
+        TRY(buffer_append_byte(out, ':'));
+        TRY(json_write_value(&b->columns[i], row, NULL, false, out));
+    }
+    return buffer_append_byte(out, '}');
+}
+
+static enum status late_row(void *context, const struct plan_node *node, const char *flow, const struct plan_node *input, const struct batch *b, uint32_t row,
+                            int64_t time_us, int64_t watermark_us, struct error *e) {
+    struct runtime *r = context;
+    char partition[24];
+    const struct origin *o = &b->origin;
+    bool derived = o->source == ORIGIN_NONE;
+    if (r->catalog->has_epoch) return STATUS_OK;
+    snprintf(partition, sizeof partition, "%llu", derived ? (unsigned long long)r->stream->running.record.epoch : (unsigned long long)o->partition);
+    struct buffer data;
+    buffer_init(&data, r->stream->config.memory);
+    enum status status = print_row(input, b, row, &data) == STATUS_OK ? STATUS_OK : error_no_memory(e);
+    if (status == STATUS_OK) status = output_begin_store(r, r->catalog, e);
+    struct catalog_late_row late = {.flow = flow, .node = node->id, .source = derived ? "" : source_name(r, o->source),
+                                    .partition = !derived && o->partition_name ? o->partition_name : partition,
+                                    .offset = derived ? (int64_t)b->sequence : origin_offset(o, row), .row = derived ? row : origin_row(o, row),
+                                    .has_time = time_us != NO_WATERMARK, .time_us = time_us, .watermark_us = watermark_us, .data = (const char *)data.data,
+                                    .data_bytes = data.size_bytes, .epoch = r->stream->running.record.epoch, .at_us = r->stream->running.clock_us};
+    if (status == STATUS_OK) status = catalog_put_late(r->catalog->store, &late, e);
+    buffer_release(&data);
+    return status;
+}
+
+struct late_handler output_late_handler(struct runtime *r) { return (struct late_handler){.row = late_row, .context = r}; }
 
 struct dead_handler output_dead_handler(struct runtime *r) {
     return (struct dead_handler){.row = dead_row_of_batch, .record = dead_record, .group = dead_group, .context = r};

@@ -195,6 +195,24 @@ static enum status encode_range(struct buffer *out, const struct range *r) {
     return write_signed(out, r->stamp);
 }
 
+static enum status encode_watermarks(struct buffer *out, const struct intent *i) {
+    TRY(write_varint(out, i->watermark_count));
+    for (uint32_t w = 0; w < i->watermark_count; w++) {
+        const struct watermark_mark *mark = &i->watermarks[w];
+        TRY(write_string(out, mark->flow_name));
+        TRY(write_varint(out, mark->position));
+        TRY(write_signed(out, mark->late_us));
+        TRY(write_signed(out, mark->close_us));
+    }
+    return STATUS_OK;
+}
+
+// Of what stands before the attempt, and of what stands behind it.
+static uint64_t intent_digest(uint64_t body, const void *watermarks, size_t size_bytes) {
+    if (size_bytes) body = checksum64(watermarks, size_bytes, body);
+    return body >> 1;  // stores keep it in a signed 64-bit integer
+}
+
 enum status encode_intent(struct buffer *out, struct intent *i) {
     buffer_clear(out);
     TRY(write_varint(out, i->epoch));
@@ -207,8 +225,12 @@ enum status encode_intent(struct buffer *out, struct intent *i) {
         TRY(write_varint(out, i->inputs[n].ranges.count));
         for (uint32_t r = 0; r < i->inputs[n].ranges.count; r++) TRY(encode_range(out, &i->inputs[n].ranges.items[r]));
     }
-    i->digest = checksum64(out->data, out->size_bytes, 0) >> 1;  // stores keep it in a signed 64-bit integer
-    return write_varint(out, i->attempt);
+    uint64_t digest = checksum64(out->data, out->size_bytes, 0);
+    TRY(write_varint(out, i->attempt));
+    size_t begin = out->size_bytes;
+    if (i->watermark_count) TRY(encode_watermarks(out, i));
+    i->digest = intent_digest(digest, out->data + begin, out->size_bytes - begin);
+    return STATUS_OK;
 }
 
 static const char *read_text(struct arena *a, struct reader *r) {
@@ -244,6 +266,19 @@ static void decode_input(struct arena *a, struct reader *r, struct intent_input 
     }
 }
 
+static void decode_watermarks(struct arena *a, struct reader *r, struct intent *out) {
+    size_t count = read_count(r);
+    out->watermarks = arena_alloc_array(a, count, sizeof *out->watermarks);
+    if (!out->watermarks && count) r->failed = true;
+    for (size_t i = 0; i < count && !r->failed; i++) {
+        struct watermark_mark *mark = &out->watermarks[out->watermark_count++];
+        mark->flow_name = read_text(a, r);
+        mark->position = (uint32_t)read_varint(r);
+        mark->late_us = read_signed(r);
+        mark->close_us = read_signed(r);
+    }
+}
+
 enum status decode_intent(struct arena *a, const void *bytes, size_t size_bytes, struct intent *out, struct error *e) {
     struct reader r = reader_of(bytes, size_bytes);
     memset(out, 0, sizeof *out);
@@ -259,8 +294,11 @@ enum status decode_intent(struct arena *a, const void *bytes, size_t size_bytes,
         out->input_count++;
         decode_input(a, &r, &out->inputs[i]);
     }
-    out->digest = r.failed ? 0 : checksum64(bytes, (size_t)(r.next - (const uint8_t *)bytes), 0) >> 1;
+    uint64_t body = r.failed ? 0 : checksum64(bytes, (size_t)(r.next - (const uint8_t *)bytes), 0);
     out->attempt = (uint32_t)read_varint(&r);
+    const uint8_t *behind = r.next;
+    if (!r.failed && r.next < r.end) decode_watermarks(a, &r, out);  // a log without event time ends here
+    if (!r.failed) out->digest = intent_digest(body, behind, (size_t)(r.next - behind));
     if (r.failed) return error_set(e, STATUS_CORRUPT, "LEAT_LOG_CORRUPT", "an intent in the log cannot be read");
     return STATUS_OK;
 }

@@ -3,7 +3,8 @@
 //
 //     START    incarnation
 //     TEXT     text, flow*: name, hash
-//     INTENT   epoch, attempt, clock µs, active flow names, input*: source name, range*: partition, name, begin, end, stamp
+//     INTENT   epoch, clock µs, active flow names, input*: source name, range*: partition, name, begin, end, stamp; attempt;
+//              with event time, watermark*: flow name, position, late, close
 //     COMMIT   epoch, identities of the stores that have it, flows whose target was emptied (their refresh is done)
 //     REFRESH  flow name; an intent that is open is given up (--full-refresh-all; else there is none)
 //     STATIC   digest of the tables that joins read whole: an epoch that runs again must meet the same ones
@@ -12,6 +13,7 @@
 // Owns its strings (memory handle "durable"); single-threaded.
 #pragma once
 #include "base/vector.h"
+#include "exec/exec.h"
 #include "plan/source.h"
 #include "stream/journal.h"
 
@@ -45,6 +47,8 @@ struct intent {
     uint32_t flow_count;
     struct intent_input *inputs;
     uint32_t input_count;
+    struct watermark_mark *watermarks;
+    uint32_t watermark_count;
     uint64_t digest;                 // of all but the attempt
 };
 

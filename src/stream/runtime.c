@@ -93,6 +93,10 @@ static enum status read_settings(struct runtime *r, struct error *e) {
     const struct option_set *set = &r->pipeline->settings;
     const char *on_error = settings_text(set, &s->config, "leat.onError");
     r->stop_on_error = on_error && strcmp(on_error, "stop") == 0;
+    const char *policy = settings_text(set, &s->config, "leat.watermark.policy");
+    r->global_watermark = policy && strcmp(policy, "global") == 0;
+    TRY(settings_duration(set, &s->config, "leat.watermark.idle", INT64_C(30000000), &r->idle_us, e));
+    TRY(settings_duration(set, &s->config, "leat.watermark.maxAhead", INT64_C(86400000000), &r->max_ahead_us, e));
     TRY(settings_duration(set, &s->config, "leat.trigger", 0, &s->trigger_us, e));
     if (s->config.trigger_us >= 0) s->trigger_us = s->config.trigger_us;
     TRY(settings_duration(set, &s->config, "leat.retry.timeout", INT64_MAX, &s->retry_timeout_us, e));
@@ -418,7 +422,13 @@ enum status runtime_open_execution(struct runtime *r, struct error *e) {
         outputs[i] = (struct output){.root = r->flows[i].flow->root, .flow_name = r->flows[i].flow->name, .write = output_write, .context = &r->flows[i],
                                      .ordered = (r->flows[i].target->dataset->connector->sink->capabilities & SINK_ORDERED) != 0};
     }
+    struct time_source *sources = arena_alloc_array(&r->arena, r->source_count + 1, sizeof *sources);
+    if (!sources) return error_no_memory(e);
+    for (uint32_t i = 0; i < r->source_count; i++) {
+        sources[i] = (struct time_source){.name = r->sources[i].table->name, .one_time_line = r->sources[i].source->class->one_time_line};
+    }
     struct execution_config config = {.session = s->config.session, .memory = s->config.memory, .state_memory = &s->state_memory,
+                                      .late = output_late_handler(r), .sources = sources, .source_count = r->source_count, .max_ahead_us = r->max_ahead_us,
                                       .worker_count = s->crew.worker_count, .outputs = outputs, .output_count = r->flow_count,
                                       .dead = output_dead_handler(r), .base_folder = s->config.base_folder, .log = s->config.log};
     TRY(execution_new(&config, &r->execution, e));

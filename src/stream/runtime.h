@@ -74,6 +74,8 @@ struct runtime {
     struct arena ledger_arena[2];  // of `ledger` and of the next one, in turn
     uint32_t ledger_turn;
     bool stop_on_error;            // leat.onError = stop
+    int64_t idle_us, max_ahead_us; // leat.watermark.*
+    bool global_watermark;
 };
 
 struct stream {
@@ -137,6 +139,7 @@ enum status runtime_take_source_options(struct runtime *r, const struct source_o
 // output.c
 enum status output_write(void *context, uint32_t worker, struct batch *b, struct error *e);
 struct dead_handler output_dead_handler(struct runtime *r);
+struct late_handler output_late_handler(struct runtime *r);
 enum status output_begin_store(struct runtime *r, struct stream_store *store, struct error *e) WARN_UNUSED;
 enum status output_refuse(void *context, const struct batch *b, uint32_t row, const char *condition, const char *message);
 

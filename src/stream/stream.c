@@ -279,7 +279,7 @@ static void prune_dead_rows(struct stream *s) {
     if (status == STATUS_OK) status = settings_size(set, &s->config, "leat.dead.maxBytes", INT64_C(1) << 30, &keep_bytes, &e);
     if (status == STATUS_OK) status = catalog_prune(s->runtime->catalog->store, now_us - keep_us, keep_bytes, &dropped, &e);
     if (status != STATUS_OK) log_error(s->config.log, LOG_WARN, &e);
-    if (dropped) log_write(s->config.log, LOG_INFO, "%llu old rows of leat_dead were dropped (leat.dead.retention, leat.dead.maxBytes)", (unsigned long long)dropped);
+    if (dropped) log_write(s->config.log, LOG_INFO, "%llu old rows of leat_dead and leat_late were dropped (leat.dead.retention, leat.dead.maxBytes)", (unsigned long long)dropped);
 }
 
 static enum status open_outside(struct stream *s, struct error *e) {

@@ -27,9 +27,10 @@ def suites():
     import refusals
     import ring
     import sources
+    import tokens
     import values
     import views
-    return [values.Values, views.Views, sources.Sources, refusals.Refusals, kills.Kills, owners.Owners, outages.Outages, login.Login, ring.Ring]
+    return [values.Values, views.Views, sources.Sources, tokens.Tokens, refusals.Refusals, kills.Kills, owners.Owners, outages.Outages, login.Login, ring.Ring]
 
 
 def tests_for(kind, options):

@@ -6,7 +6,8 @@
 //
 //     info                          one line of JSON: release, protocol, compression, hosts
 //     query TEXT                    rows as tab-separated hexadecimal values, NULL as -
-//     tokens TYPE[,TYPE…]           keys on standard input, one a line, columns by tabs, in hexadecimal; prints each token (no server is asked)
+//     tokens                        keys on standard input, one a line, columns by tabs, in hexadecimal; prints each token (no server is asked)
+//     tokens KS.TABLE               the same, the values bound to a prepared INSERT into the table, its partition key last column first
 //     load KS.TABLE ROWS [BATCH]    makes the table (id bigint, name text, age int, score double), writes ROWS rows, prints rows/s and CPU
 //     threads KS.TABLE ROWS N       the same from N threads on one session
 //     ids KS.TABLE FIRST COUNT FILE writes rows with the ids, appending each acknowledged one to FILE; goes on through outages
@@ -44,6 +45,15 @@ static double cpu_s(void) {
 
 static int hex(char c) { return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1; }
 
+// Bytes of a field in hexadecimal up to a tab or the line's end; *next: the field after it, or NULL.
+static size_t take_field(const char *field, uint8_t *out, const char **next) {
+    const char *end = field + strcspn(field, "\t\n");
+    size_t size = 0;
+    for (const char *c = field; c + 1 < end; c += 2) out[size++] = (uint8_t)(hex(c[0]) << 4 | hex(c[1]));
+    *next = *end == '\t' ? end + 1 : NULL;
+    return size;
+}
+
 // Keys in hexadecimal; several columns make a composite key.
 static void print_tokens(void) {
     char *line = NULL;
@@ -52,22 +62,57 @@ static void print_tokens(void) {
         uint8_t *key = malloc(strlen(line) * 4 + 16);
         size_t size = 0, columns = 1;
         for (const char *c = line; *c; c++) columns += *c == '\t';
-        for (char *field = line; field;) {
-            char *end = strpbrk(field, "\t\n");
-            char *next = end && *end == '\t' ? end + 1 : NULL;
-            size_t mark = size;
-            if (columns > 1) size += 2;
-            for (char *c = field; c + 1 < (end ? end : field + strlen(field)); c += 2) key[size++] = (uint8_t)(hex(c[0]) << 4 | hex(c[1]));
-            if (columns > 1) {
-                cql_store_16(key + mark, (uint16_t)(size - mark - 2));
-                key[size++] = 0;
-            }
-            field = next;
+        for (const char *field = line; field;) {
+            size_t mark = size, width = columns > 1 ? 2 : 0;
+            size += width + take_field(field, key + mark + width, &field);
+            if (columns == 1) continue;
+            cql_store_16(key + mark, (uint16_t)(size - mark - 2));
+            key[size++] = 0;
         }
         printf("%" PRId64 "\n", cql_token(key, size));
         free(key);
     }
     free(line);
+}
+
+// The way a written row goes: prepared by the server, bound, its partition key found among the values whatever their order.
+static void print_bound_tokens(struct cql_session *s, const char *name) {
+    char text[4096] = "INSERT INTO ", keyspace[64];
+    const char *dot = strchr(name, '.');
+    struct arena arena;
+    struct cql_table *t;
+    struct error e;
+    const struct cql_prepared *p;
+    if (!dot || (size_t)(dot - name) >= sizeof keyspace) usage();
+    memcpy(keyspace, name, (size_t)(dot - name));
+    keyspace[dot - name] = 0;
+    arena_init(&arena, &memory);
+    if (cql_read_table(s, &arena, keyspace, dot + 1, &t, &e) != STATUS_OK) fail(name, &e);
+    if (!t) usage();
+    size_t at = strlen(text);
+    at += (size_t)snprintf(text + at, sizeof text - at, "%s (", name);
+    for (uint32_t i = t->partition_key_count; i-- > 0;) at += (size_t)snprintf(text + at, sizeof text - at, "%s%s", t->columns[i].name, i ? ", " : ") VALUES (");
+    for (uint32_t i = t->partition_key_count; i-- > 0;) at += (size_t)snprintf(text + at, sizeof text - at, i ? "?, " : "?)");
+    if (cql_prepare(s, text, &p, &e) != STATUS_OK) fail(text, &e);
+    char *line = NULL;
+    size_t capacity = 0;
+    while (getline(&line, &capacity, stdin) >= 0) {
+        const char *fields[32] = {line}, *ignored;
+        uint32_t count = 1;
+        for (char *c = line; *c && count < 32; c++) {
+            if (*c == '\t') fields[count++] = c + 1;
+        }
+        struct cql_request *r = cql_request_begin(s, p);
+        uint8_t *bytes = malloc(strlen(line));
+        for (uint32_t i = count; i-- > 0;) cql_bind_bytes(r, bytes, take_field(fields[i], bytes, &ignored));
+        int64_t token;
+        if (count != t->partition_key_count || !cql_request_token(r, &token)) usage();
+        printf("%" PRId64 "\n", token);
+        free(bytes);
+        cql_request_release(s, r);
+    }
+    free(line);
+    arena_release(&arena);
 }
 
 static void info(struct cql_session *s) {
@@ -252,6 +297,7 @@ static int run(struct cql_session *s, int argc, char **argv) {
     struct error e;
     const char *command = argv[0];
     if (!strcmp(command, "info")) info(s);
+    else if (!strcmp(command, "tokens") && argc == 2) print_bound_tokens(s, argv[1]);
     else if (!strcmp(command, "query") && argc == 2) query(s, argv[1]);
     else if (!strcmp(command, "load") && argc >= 3) load(s, argv[1], strtoll(argv[2], NULL, 10), argc > 3 ? strtoll(argv[3], NULL, 10) : 1, 1);
     else if (!strcmp(command, "threads") && argc == 4) load(s, argv[1], strtoll(argv[2], NULL, 10), 1, (int)strtol(argv[3], NULL, 10));
@@ -300,7 +346,7 @@ int main(int argc, char **argv) {
     int at = take_options(argc, argv, &config, points);
     if (!config.contact_point_count) points[config.contact_point_count++] = "127.0.0.1";
     if (at >= argc) usage();
-    if (!strcmp(argv[at], "tokens")) {
+    if (!strcmp(argv[at], "tokens") && at + 1 == argc) {
         print_tokens();
         return 0;
     }

@@ -568,6 +568,6 @@ static enum status source_print(const struct source *source, const struct positi
 static const char *source_describe(const struct source *source) { return arena_printf(&((struct json_source *)(uintptr_t)source)->arena, "FileStreamSource[%s]", ((const struct json_source *)source)->path); }
 
 const struct source_class json_source_class = {
-    .name = "json", .options = json_options_table, .schema = source_schema, .check = source_check, .open = source_open, .start = source_start, .latest = source_latest,
+    .name = "json", .options = json_options_table, .one_time_line = true, .schema = source_schema, .check = source_check, .open = source_open, .start = source_start, .latest = source_latest,
     .splits = source_splits, .read = source_read, .print = source_print, .describe = source_describe, .close = source_close,
 };

@@ -27,7 +27,7 @@ void parcel_free(struct mongodb_store *s, struct parcel *p) {
 enum status parcel_add(struct parcel *p, const uint8_t *document, struct statement_row at) {
     uint32_t size_bytes;
     memcpy(&size_bytes, document, 4);
-    if (!p->bytes.capacity_bytes) TRY(buffer_reserve(&p->bytes, PARCEL_BYTES / 4));
+    if (!p->bytes.capacity_bytes) TRY(buffer_reserve(&p->bytes, p->kind == STATEMENT_INSERT ? PARCEL_BYTES / 4 : PARCEL_BYTES / 32));
     TRY(vector_push(&p->rows, &at));
     return buffer_append(&p->bytes, document, size_bytes);
 }

@@ -35,7 +35,7 @@ static enum status put_statements(const struct parcel *p, struct buffer *b) {
     return document_end(b, list);
 }
 
-static enum status build_command(struct lane *lane, const struct parcel *p) {
+static enum status build_command(struct lane *lane, const struct parcel *p, bool in_transaction) {
     struct buffer *b = &lane->command;
     size_t start;
     buffer_clear(b);
@@ -44,7 +44,7 @@ static enum status build_command(struct lane *lane, const struct parcel *p) {
     TRY(document_put_string(b, verbs[p->kind], p->table->config.collection));
     TRY(document_put_boolean(b, "ordered", false));
     TRY(put_statements(p, b));
-    if (lane->mode == LANE_PLAIN) TRY(put_write_concern(lane->store, b));
+    if (!in_transaction) TRY(put_write_concern(lane->store, b));
     return document_end(b, start);
 }
 
@@ -59,19 +59,20 @@ static void lose_transaction(struct lane *lane, enum lane_mode next) {
     if (lane->tries >= TRANSACTION_TRIES) lane->redo_mode = LANE_PLAIN;
 }
 
-// The server's cache could not hold what was not committed yet.
-static void note_size(struct lane *lane, const struct mongodb_failure *f) {
+// The server's cache could not hold what was not committed yet: the next ones are shorter.
+static bool note_size(struct lane *lane, const struct mongodb_failure *f) {
     enum { WRITE_CONFLICT = 112, TEMPORARILY_UNAVAILABLE = 365, TOO_LARGE = 257, TOO_LARGE_FOR_CACHE = 388 };
     bool size = f->code == TEMPORARILY_UNAVAILABLE || f->code == TOO_LARGE || f->code == TOO_LARGE_FOR_CACHE || (f->code == WRITE_CONFLICT && strstr(f->message, "Rollback"));
     size_t limit = lane->store->transaction_bytes;
     if (size && limit / 2 * lane->store->lane_count >= TRANSACTION_BYTES_LEAST) lane->store->transaction_bytes = limit / 2;
+    return size;
 }
 
 // The server did not take something of a transaction: it is gone, and the rows are written again, all of them, in another one or without.
 static enum status transaction_refused(struct lane *lane, const struct mongodb_failure *f, struct error *e) {
     if (f->kind != FAILURE_SERVER || f->code == 13) return lane_fail(lane, f, writing, e);
-    note_size(lane, f);
-    lose_transaction(lane, f->transient ? LANE_TRANSACTION : LANE_PLAIN);
+    bool another = note_size(lane, f) || f->transient;
+    lose_transaction(lane, another ? LANE_TRANSACTION : LANE_PLAIN);
     return STATUS_OK;
 }
 
@@ -79,22 +80,55 @@ static enum status begin_transaction(struct lane *lane, struct error *e) {
     struct mongodb_failure f = {0};
     TRY(failpoint("mongodb.begin", e));
     if (!mongodb_client_begin(lane->client, &f)) return lane_fail(lane, &f, "beginning a transaction", e);
-    lane->mode = LANE_TRANSACTION;
     lane->in_transaction = true;
+    lane->transaction_bytes = 0;
     lane->begun_us = clock_monotonic_us();
-    enum status status = record_advance(lane, true, &f, e);
-    if (status == STATUS_OK) return STATUS_OK;
-    return f.kind ? transaction_refused(lane, &f, e) : status;
+    return STATUS_OK;
 }
 
-static enum status begin_plain(struct lane *lane, struct error *e) {
-    lane->mode = LANE_PLAIN;
-    return record_mark_plain(lane, e);
+// The record at the end of a transaction. A process that is no more the owner gets no further: nothing of its rows is committed.
+static enum status end_transaction(struct lane *lane, bool done, struct error *e) {
+    struct mongodb_failure f;
+    enum status status = record_write(lane, done, true, &f, e);
+    return status != STATUS_OK && f.kind ? transaction_refused(lane, &f, e) : status;
 }
 
+// Asked again while the outcome is not known; after that the connection is given up, and with the next claim it is settled. Where the server says that
+// nothing of it was committed, the rows are to be written again.
+static enum status commit_transaction(struct lane *lane, struct error *e) {
+    struct mongodb_failure f;
+    lane->in_transaction = false;
+    for (int tries = 0; tries < 3; tries++) {
+        if (mongodb_client_commit(lane->client, &f)) return STATUS_OK;
+        if (!f.unknown_commit) break;
+    }
+    if (f.kind == FAILURE_SERVER && !f.unknown_commit) {
+        (void)note_size(lane, &f);
+        lose_transaction(lane, LANE_TRANSACTION);
+        return STATUS_OK;
+    }
+    if (f.kind == FAILURE_SERVER) f.transient = true;  // whatever it was: the epoch is run again
+    return lane_fail(lane, &f, committing, e);
+}
+
+// What is in the transaction stays, whatever becomes of the epoch: a run of it that comes after writes the same.
+static enum status commit_part(struct lane *lane, struct error *e) {
+    TRY(end_transaction(lane, false, e));
+    if (lane->redo) return STATUS_OK;
+    lane->large = true;
+    TRY(commit_transaction(lane, e));
+    return failpoint("mongodb.part", e);
+}
+
+// A large epoch's inserts, and all of a plain one, are written outside: first it is made sure that the record is ours.
 static enum status begin_mode(struct lane *lane, enum lane_mode mode, struct error *e) {
+    struct mongodb_failure f = {0};
     if (!lane->client) return error_set(e, STATUS_UNREACHABLE, "LEAT_UNREACHABLE", "MongoDB at %.200s: the connection was lost", lane->store->config.hosts);
-    return mode == LANE_TRANSACTION ? begin_transaction(lane, e) : begin_plain(lane, e);
+    lane->mode = mode;
+    lane->large |= lane->last_bytes > lane->store->transaction_bytes;
+    if (mode == LANE_TRANSACTION && !lane->large) return STATUS_OK;
+    enum status status = record_write(lane, false, false, &f, e);
+    return status != STATUS_OK && f.kind ? lane_fail(lane, &f, "writing leat_pipeline", e) : status;
 }
 
 // --- replies ---
@@ -184,12 +218,12 @@ static enum status take_write_errors(struct lane *lane, const struct parcel *p, 
     return status;
 }
 
-static enum status check_reply(struct lane *lane, const struct parcel *p, struct error *e) {
+static enum status check_reply(struct lane *lane, const struct parcel *p, bool in_transaction, struct error *e) {
     struct document_value v;
     struct mongodb_failure f = {.kind = FAILURE_SERVER};
     if (has_write_errors(&lane->reply, &v)) {
-        if (lane->mode == LANE_PLAIN) TRY(take_write_errors(lane, p, &v, e));
-        else lose_transaction(lane, LANE_PLAIN);
+        if (!in_transaction) return take_write_errors(lane, p, &v, e);
+        lose_transaction(lane, LANE_PLAIN);
         return STATUS_OK;
     }
     if (!document_find(lane->reply.data, lane->reply.size_bytes, "writeConcernError", &v) || v.type != DOCUMENT_DOCUMENT) return STATUS_OK;
@@ -199,18 +233,22 @@ static enum status check_reply(struct lane *lane, const struct parcel *p, struct
     return lane_fail(lane, &f, writing, e);
 }
 
+static bool transaction_is_full(const struct lane *lane, const struct parcel *p) {
+    if (!lane->in_transaction || !lane->transaction_bytes) return false;
+    return lane->transaction_bytes + p->bytes.size_bytes > lane->store->transaction_bytes || clock_monotonic_us() - lane->begun_us > TRANSACTION_US;
+}
+
 static enum status send_statements(struct lane *lane, const struct parcel *p, struct error *e) {
     struct mongodb_failure f;
-    bool transaction = lane->mode == LANE_TRANSACTION;
     TRY(failpoint("mongodb.write", e));
-    bool too_long = transaction && clock_monotonic_us() - lane->begun_us > TRANSACTION_US;
-    if (too_long || (transaction && lane->epoch_bytes > lane->store->transaction_bytes)) {  // before the server ends it
-        lose_transaction(lane, LANE_PLAIN);
-        return STATUS_OK;
-    }
-    if (build_command(lane, p) != STATUS_OK) return error_no_memory(e);
-    if (mongodb_client_command(lane->client, lane->store->config.database, &lane->command, transaction, &lane->reply, &f)) return check_reply(lane, p, e);
-    return transaction ? transaction_refused(lane, &f, e) : lane_fail(lane, &f, writing, e);
+    if (transaction_is_full(lane, p)) TRY(commit_part(lane, e));
+    if (lane->redo) return STATUS_OK;
+    bool inside = lane->mode == LANE_TRANSACTION && !(lane->large && p->kind == STATEMENT_INSERT);
+    if (inside && !lane->in_transaction) TRY(begin_transaction(lane, e));
+    if (inside) lane->transaction_bytes += p->bytes.size_bytes;
+    if (build_command(lane, p, inside) != STATUS_OK) return error_no_memory(e);
+    if (mongodb_client_command(lane->client, lane->store->config.database, &lane->command, inside, &lane->reply, &f)) return check_reply(lane, p, inside, e);
+    return inside ? transaction_refused(lane, &f, e) : lane_fail(lane, &f, writing, e);
 }
 
 enum status lane_send(struct lane *lane, struct parcel *p, struct error *e) {
@@ -218,9 +256,8 @@ enum status lane_send(struct lane *lane, struct parcel *p, struct error *e) {
     if (lane->skipped) return STATUS_OK;
     lane->epoch_bytes += p->bytes.size_bytes;
     if (lane->redo) return STATUS_OK;
-    bool transaction = s->transactions && lane->last_bytes <= s->transaction_bytes;
-    if (lane->mode == LANE_UNTOUCHED) TRY(begin_mode(lane, transaction ? LANE_TRANSACTION : LANE_PLAIN, e));
-    return lane->redo ? STATUS_OK : send_statements(lane, p, e);
+    if (lane->mode == LANE_UNTOUCHED) TRY(begin_mode(lane, s->transactions ? LANE_TRANSACTION : LANE_PLAIN, e));
+    return send_statements(lane, p, e);
 }
 
 // --- rows again ---
@@ -282,58 +319,45 @@ static enum status redo_once(struct lane *lane, struct error *e) {
 
 enum status lane_flush(struct mongodb_store *s, struct lane *lane, struct error *e) {
     if (lane->error.status != STATUS_OK || lane->skipped) return STATUS_OK;  // told already
-    while (lane->redo) {
-        log_write(s->log, LOG_DEBUG, "MongoDB at %s, lane %u: the rows of epoch %llu are written again %s", s->config.hosts, lane->index, (unsigned long long)s->epoch.record.epoch,
-                  lane->redo_mode == LANE_PLAIN ? "one by one" : "in another transaction");
-        TRY(redo_once(lane, e));
-    }
+    do {
+        if (lane->redo) {
+            log_write(s->log, LOG_DEBUG, "MongoDB at %s, lane %u: the rows of epoch %llu are written again %s", s->config.hosts, lane->index, (unsigned long long)s->epoch.record.epoch,
+                      lane->redo_mode == LANE_PLAIN ? "one by one" : "in another transaction");
+            TRY(redo_once(lane, e));
+        }
+        if (!lane->redo && lane->in_transaction) TRY(end_transaction(lane, true, e));
+    } while (lane->redo);
     return STATUS_OK;
 }
 
 // --- the end of an epoch ---
 
-// Asked again while the outcome is not known; after that the connection is given up, and with the next claim it is settled. *lost: the server says
-// that nothing of it was committed.
-static enum status commit_transaction(struct lane *lane, bool *lost, struct error *e) {
+static enum status record_alone(struct lane *lane, struct error *e) {
     struct mongodb_failure f;
-    lane->in_transaction = false;
-    for (int tries = 0; tries < 3; tries++) {
-        if (mongodb_client_commit(lane->client, &f)) return STATUS_OK;
-        if (!f.unknown_commit) break;
-    }
-    *lost = f.kind == FAILURE_SERVER && !f.unknown_commit;
-    if (*lost) {
-        note_size(lane, &f);
-        return STATUS_OK;
-    }
-    if (f.kind == FAILURE_SERVER) f.transient = true;  // whatever it was: the epoch is run again
-    return lane_fail(lane, &f, committing, e);
-}
-
-static enum status advance_alone(struct lane *lane, struct error *e) {
-    struct mongodb_failure f = {0};
-    enum status status = record_advance(lane, false, &f, e);
+    enum status status = record_write(lane, true, false, &f, e);
     return status != STATUS_OK && f.kind ? lane_fail(lane, &f, "writing leat_pipeline", e) : status;
 }
 
-// The rows of a transaction that was lost at its end, row by row. What was taken in it is taken now, unless somebody else has come between: then the
-// epoch is run again.
-static enum status write_lost_rows(struct lane *lane, struct error *e) {
-    lane->redo = true;
-    lane->redo_mode = LANE_PLAIN;
-    TRY(lane_flush(lane->store, lane, e));
-    if (!lane->refusals.count) return STATUS_OK;
-    return error_set(e, STATUS_UNREACHABLE, "LEAT_STORE_FAILED", "MongoDB at %.200s refuses a row that it took before", lane->store->config.hosts);
+// A transaction that is lost only now is written again. What was taken in it is taken again, unless somebody else has come between: then the epoch is
+// run again. *recorded: the record was in it.
+static enum status commit_rows(struct lane *lane, bool *recorded, struct error *e) {
+    while (lane->in_transaction) {
+        TRY(commit_transaction(lane, e));
+        *recorded = !lane->redo;
+        if (!lane->redo) break;
+        TRY(lane_flush(lane->store, lane, e));
+        if (lane->refusals.count) return error_set(e, STATUS_UNREACHABLE, "LEAT_STORE_FAILED", "MongoDB at %.200s refuses a row that it took before", lane->store->config.hosts);
+    }
+    return STATUS_OK;
 }
 
 enum status lane_commit(struct mongodb_store *s, struct lane *lane, struct error *e) {
-    bool lost = false;
+    bool recorded = false;
     if (lane->skipped) return STATUS_OK;
     TRY(failpoint("mongodb.commit", e));
     if (!lane->client) return error_set(e, STATUS_UNREACHABLE, "LEAT_UNREACHABLE", "MongoDB at %.200s: the connection was lost", s->config.hosts);
-    if (lane->mode == LANE_TRANSACTION) TRY(commit_transaction(lane, &lost, e));
-    if (lost) TRY(write_lost_rows(lane, e));
-    if (lost || lane->mode != LANE_TRANSACTION) TRY(advance_alone(lane, e));
+    TRY(commit_rows(lane, &recorded, e));
+    if (!recorded) TRY(record_alone(lane, e));
     lane->record = s->epoch.record;
     lane->skipped = true;
     lane->last_bytes = lane->epoch_bytes;

@@ -202,7 +202,7 @@ static void clear_epoch(struct mongodb_store *s) {
         lane_drop_parcels(lane);
         lane->error = (struct error){0};
         lane->mode = LANE_UNTOUCHED;
-        lane->redo = lane->skipped = false;
+        lane->redo = lane->skipped = lane->large = false;
         lane->tries = 0;
         lane->epoch_bytes = 0;
         vector_clear(&lane->refusals);

@@ -329,13 +329,13 @@ enum status record_claim(struct mongodb_store *s, struct lane *lane, struct erro
 
 // --- advancing ---
 
-static enum status put_epoch(struct mongodb_store *s, bool plain, struct buffer *b) {
+static enum status put_epoch(struct mongodb_store *s, bool done, struct buffer *b) {
     const struct sink_record *r = &s->epoch.record;
     size_t set;
     TRY(document_open(b, DOCUMENT_DOCUMENT, "u", &set));
     size_t fields;
     TRY(document_open(b, DOCUMENT_DOCUMENT, "$set", &fields));
-    if (plain) {
+    if (!done) {
         TRY(document_put_int64(b, "writing", (int64_t)r->epoch));
     } else {
         TRY(document_put_int64(b, "incarnation", (int64_t)r->incarnation));
@@ -347,7 +347,7 @@ static enum status put_epoch(struct mongodb_store *s, bool plain, struct buffer 
     return document_end(b, set);
 }
 
-static enum status command_advance(struct lane *lane, bool plain, bool in_transaction) {
+static enum status command_write(struct lane *lane, bool done, bool in_transaction) {
     struct mongodb_store *s = lane->store;
     struct buffer *b = &lane->command;
     size_t list, item, query;
@@ -360,15 +360,16 @@ static enum status command_advance(struct lane *lane, bool plain, bool in_transa
     TRY(put_lane_id(s, lane->index, b));
     TRY(document_put_int64(b, "owner", (int64_t)s->owner));
     TRY(document_end(b, query));
-    TRY(put_epoch(s, plain, b));
+    TRY(put_epoch(s, done, b));
     TRY(document_end(b, item));
     TRY(document_end(b, list));
     return in_transaction ? STATUS_OK : put_write_concern(s, b);
 }
 
-static enum status advance(struct lane *lane, bool plain, bool in_transaction, struct mongodb_failure *f, struct error *e) {
+enum status record_write(struct lane *lane, bool done, bool in_transaction, struct mongodb_failure *f, struct error *e) {
     struct mongodb_store *s = lane->store;
-    enum status built = command_advance(lane, plain, in_transaction);
+    enum status built = command_write(lane, done, in_transaction);
+    *f = (struct mongodb_failure){0};
     if (built != STATUS_OK || document_end(&lane->command, 0) != STATUS_OK) return error_no_memory(e);
     if (!mongodb_client_command(lane->client, s->config.database, &lane->command, in_transaction, &lane->reply, f)) {
         return mongodb_client_error(&s->config, f, "writing leat_pipeline", e);
@@ -377,14 +378,6 @@ static enum status advance(struct lane *lane, bool plain, bool in_transaction, s
     if (document_find_integer(lane->reply.data, lane->reply.size_bytes, "n", 0) == 1) return STATUS_OK;
     s->claimed = false;
     return fenced(s, e);
-}
-
-enum status record_advance(struct lane *lane, bool in_transaction, struct mongodb_failure *f, struct error *e) { return advance(lane, false, in_transaction, f, e); }
-
-enum status record_mark_plain(struct lane *lane, struct error *e) {
-    struct mongodb_failure f = {0};
-    enum status status = advance(lane, true, false, &f, e);
-    return status != STATUS_OK && f.kind ? lane_fail(lane, &f, "writing leat_pipeline", e) : status;
 }
 
 // --- tables that begin ---

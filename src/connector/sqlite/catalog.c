@@ -3,6 +3,7 @@
 #include "connector/sqlite/catalog.h"
 #include "base/files.h"
 #include "base/map.h"
+#include "column/datetime.h"
 #include "column/type_text.h"
 #include "plan/secret.h"
 
@@ -16,6 +17,10 @@ static const char catalog_schema[] =  // in one transaction: one sync instead of
     "offset INTEGER NOT NULL, row INTEGER NOT NULL, condition TEXT NOT NULL, message TEXT NOT NULL, value TEXT, raw BLOB, epoch INTEGER NOT NULL, "
     "at TEXT NOT NULL, PRIMARY KEY (node, source, partition, offset, row));"
     "CREATE INDEX IF NOT EXISTS leat_dead_at ON leat_dead (at);"
+    "CREATE TABLE IF NOT EXISTS leat_late (flow TEXT NOT NULL, node INTEGER NOT NULL, source TEXT NOT NULL, partition TEXT NOT NULL, "
+    "offset INTEGER NOT NULL, row INTEGER NOT NULL, reason TEXT NOT NULL, event_time TEXT, watermark TEXT, data TEXT NOT NULL, epoch INTEGER NOT NULL, "
+    "at TEXT NOT NULL, PRIMARY KEY (flow, node, source, partition, offset, row));"
+    "CREATE INDEX IF NOT EXISTS leat_late_at ON leat_late (at);"
     "COMMIT;";
 
 enum status catalog_prepare(struct store *store, struct error *e) {
@@ -23,6 +28,8 @@ enum status catalog_prepare(struct store *store, struct error *e) {
     TRY(sqlite_run(s->db, catalog_schema, e));
     TRY(sqlite_prepare(s->db, "INSERT INTO leat_dead VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
                               "strftime('%Y-%m-%d %H:%M:%f', ?12 / 1000000.0, 'unixepoch')) ON CONFLICT DO NOTHING", &s->put_dead, e));
+    TRY(sqlite_prepare(s->db, "INSERT INTO leat_late VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
+                              "strftime('%Y-%m-%d %H:%M:%f', ?12 / 1000000.0, 'unixepoch')) ON CONFLICT DO NOTHING", &s->put_late, e));
     return sqlite_prepare(s->db, "INSERT INTO leat_ledger VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO UPDATE SET "
                                  "input = input + ?4, passed = passed + ?5, filtered = filtered + ?6, absorbed = absorbed + ?7, merged = merged + ?8, "
                                  "late = late + ?9, dead = dead + ?10, null_time = null_time + ?11, made = made + ?12", &s->put_ledger, e);
@@ -56,6 +63,38 @@ enum status catalog_put_dead(struct store *store, const struct catalog_dead_row 
     status = code == SQLITE_DONE ? STATUS_OK : sqlite_database_error(s->db, "writing leat_dead", e);
     sqlite3_reset(p);
     sqlite3_clear_bindings(p);
+    pthread_mutex_unlock(&s->mutex);
+    return status;
+}
+
+static void bind_time(sqlite3_stmt *p, int index, bool there, int64_t us) {
+    char text[DATETIME_TEXT_MAX];
+    if (there) sqlite3_bind_text(p, index, text, (int)print_timestamp(us, NULL, text), SQLITE_TRANSIENT);
+    else sqlite3_bind_null(p, index);
+}
+
+enum status catalog_put_late(struct store *store, const struct catalog_late_row *r, struct error *e) {
+    struct sqlite_store *s = (struct sqlite_store *)store;
+    pthread_mutex_lock(&s->mutex);
+    enum status status = sqlite_store_check(s, e);
+    sqlite3_stmt *p = s->put_late;
+    if (status == STATUS_OK) {
+        sqlite3_bind_text(p, 1, r->flow, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(p, 2, r->node);
+        sqlite3_bind_text(p, 3, r->source, -1, SQLITE_STATIC);
+        sqlite3_bind_text(p, 4, r->partition, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(p, 5, r->offset);
+        sqlite3_bind_int64(p, 6, r->row);
+        sqlite3_bind_text(p, 7, r->has_time ? "LATE" : "NULL_EVENT_TIME", -1, SQLITE_STATIC);
+        bind_time(p, 8, r->has_time, r->time_us);
+        bind_time(p, 9, r->watermark_us != INT64_MIN, r->watermark_us);
+        sqlite3_bind_text64(p, 10, r->data, r->data_bytes, SQLITE_STATIC, SQLITE_UTF8);
+        sqlite3_bind_int64(p, 11, (int64_t)r->epoch);
+        sqlite3_bind_int64(p, 12, r->at_us);
+        if (sqlite3_step(p) != SQLITE_DONE) status = sqlite_database_error(s->db, "writing leat_late", e);
+        sqlite3_reset(p);
+        sqlite3_clear_bindings(p);
+    }
     pthread_mutex_unlock(&s->mutex);
     return status;
 }
@@ -120,21 +159,25 @@ enum status catalog_drop(struct store *store, const char *name, struct error *e)
     return status;
 }
 
-enum status catalog_prune(struct store *store, int64_t oldest_us, int64_t keep_bytes, uint64_t *dropped, struct error *e) {
-    struct sqlite_store *s = (struct sqlite_store *)store;
+static enum status prune(struct sqlite_store *s, const char *table, const char *bytes, int64_t oldest_us, int64_t keep_bytes, uint64_t *dropped, struct error *e) {
     char sql[512];
-    *dropped = 0;
-    snprintf(sql, sizeof sql, "DELETE FROM leat_dead WHERE at < strftime('%%Y-%%m-%%d %%H:%%M:%%f', %lld, 'unixepoch')",
-             (long long)(oldest_us / 1000000));
+    snprintf(sql, sizeof sql, "DELETE FROM %s WHERE at < strftime('%%Y-%%m-%%d %%H:%%M:%%f', %lld, 'unixepoch')", table, (long long)(oldest_us / 1000000));
     TRY(sqlite_run(s->db, sql, e));
     *dropped += (uint64_t)sqlite3_changes(s->db);
     snprintf(sql, sizeof sql,
-             "DELETE FROM leat_dead WHERE rowid IN (SELECT id FROM (SELECT rowid AS id, sum(ifnull(length(raw), 0) + 200) "
-             "OVER (ORDER BY at DESC, rowid DESC) AS total FROM leat_dead) WHERE total > %lld)",
-             (long long)keep_bytes);
+             "DELETE FROM %s WHERE rowid IN (SELECT id FROM (SELECT rowid AS id, sum(%s + 200) "
+             "OVER (ORDER BY at DESC, rowid DESC) AS total FROM %s) WHERE total > %lld)",
+             table, bytes, table, (long long)keep_bytes);
     TRY(sqlite_run(s->db, sql, e));
     *dropped += (uint64_t)sqlite3_changes(s->db);
     return STATUS_OK;
+}
+
+enum status catalog_prune(struct store *store, int64_t oldest_us, int64_t keep_bytes, uint64_t *dropped, struct error *e) {
+    struct sqlite_store *s = (struct sqlite_store *)store;
+    *dropped = 0;
+    TRY(prune(s, "leat_dead", "ifnull(length(raw), 0)", oldest_us, keep_bytes, dropped, e));
+    return prune(s, "leat_late", "length(data)", oldest_us, keep_bytes, dropped, e);
 }
 
 struct catalog_reader {
@@ -152,6 +195,8 @@ static const char *const own_tables[][2] = {
                     "late BIGINT, dead BIGINT, null_time BIGINT, made BIGINT"},
     {"leat_dead", "flow STRING, node BIGINT, source STRING, partition STRING, offset BIGINT, row BIGINT, condition STRING, message STRING, "
                   "value STRING, raw BINARY, epoch BIGINT, at TIMESTAMP"},
+    {"leat_late", "flow STRING, node BIGINT, source STRING, partition STRING, offset BIGINT, row BIGINT, reason STRING, event_time TIMESTAMP, "
+                  "watermark TIMESTAMP, data STRING, epoch BIGINT, at TIMESTAMP"},
 };
 
 static enum status add_table(struct catalog_reader *r, const char *name, const char *kind, const char *schema_text, const char *path, struct error *e) {

@@ -99,6 +99,7 @@ static void store_close(struct store *store) {
     if (!s) return;
     sqlite3_finalize(s->put_record);
     sqlite3_finalize(s->put_dead);
+    sqlite3_finalize(s->put_late);
     sqlite3_finalize(s->put_ledger);
     if (s->db) {
         if (s->in_transaction) sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);

@@ -13,6 +13,7 @@ struct sqlite_store {
     struct buffer scratch;       // text of values, under the mutex
     sqlite3_stmt *put_record;
     sqlite3_stmt *put_dead;      // the catalog's; NULL in other files
+    sqlite3_stmt *put_late;
     sqlite3_stmt *put_ledger;
     bool in_transaction;
     struct log *log;             // may be NULL

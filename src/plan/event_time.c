@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// event_time.c: which columns are event times, and what follows from it for the nodes above.
+//
+//     WATERMARK ts ─► its column          PROJECT ─► a column that is passed on, window_time(of a window)
+//     WINDOW, SESSION ─► the appended struct, if its time is one          AGGREGATE ─► the keys that are          UNION ─► where all inputs are
+//
+// A group of an AGGREGATE with such a key ends when the watermark reaches the key's value (of a window: its end). Over rows that never change it
+// leaves then, once (emits_closed); in a result that is kept up to date it leaves with each change, and only its state goes in the end.
+#include "plan/resolver.h"
+
+static bool is_time(const struct plan_node *input, uint32_t ordinal) { return input->event_time && bitmap_get(input->event_time, ordinal); }
+
+static bool is_time_expr(const struct plan_node *input, const struct expr *e) {
+    if (e->kind == EXPR_COLUMN) return is_time(input, e->ordinal);
+    if (!is_window_time(e) || e->arg_count < 1 || e->args[0]->kind != EXPR_FIELD) return false;
+    const struct expr *window = e->args[0]->args[0];
+    return window->kind == EXPR_COLUMN && is_time(input, window->ordinal);
+}
+
+static void pass_all(const struct plan_node *n, uint64_t *bits) {
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < n->input_count; i++) {
+        const struct plan_node *input = n->inputs[i];
+        for (uint32_t k = 0; k < input->attribute_count && at < n->attribute_count; k++, at++) {
+            if (is_time(input, k)) bitmap_set(bits, at);
+        }
+    }
+}
+
+static void derive(const struct plan_node *n, uint64_t *bits) {
+    switch (n->kind) {
+    case PLAN_SCAN:
+    case PLAN_VALUES:
+    case PLAN_INTERSECT:
+    case PLAN_EXCEPT:
+        return;
+    case PLAN_WATERMARK:
+        bitmap_set(bits, n->watermark_column);
+        return;
+    case PLAN_PROJECT:
+    case PLAN_AGGREGATE:
+        for (uint32_t i = 0; i < (n->kind == PLAN_PROJECT ? n->expr_count : n->key_count); i++) {
+            if (is_time_expr(n->inputs[0], n->exprs[i])) bitmap_set(bits, i);
+        }
+        return;
+    case PLAN_UNION:
+        for (uint32_t k = 0; k < n->attribute_count; k++) {
+            bool all = true;
+            for (uint32_t i = 0; i < n->input_count; i++) all &= is_time(n->inputs[i], k);
+            if (all) bitmap_set(bits, k);
+        }
+        return;
+    case PLAN_WINDOW:
+    case PLAN_SESSION: {
+        pass_all(n, bits);
+        const struct expr *time = n->exprs[n->kind == PLAN_SESSION ? n->key_count : 0];
+        if (is_time_expr(n->inputs[0], time)) bitmap_set(bits, n->attribute_count - 1);
+        return;
+    }
+    default:
+        pass_all(n, bits);
+    }
+}
+
+enum status plan_derive_time(struct arena *a, struct plan_node *n) {
+    bool any = n->kind == PLAN_WATERMARK;
+    for (uint32_t i = 0; i < n->input_count; i++) any |= n->inputs[i]->event_time != NULL;
+    n->event_time = NULL;
+    if (!any || !n->streaming) return STATUS_OK;
+    uint64_t *bits = arena_alloc_zeroed(a, bitmap_bytes((size_t)n->attribute_count + 1));
+    if (!bits) return STATUS_NO_MEMORY;
+    derive(n, bits);
+    for (uint32_t k = 0; k < n->attribute_count; k++) {
+        if (bitmap_get(bits, k)) n->event_time = bits;
+    }
+    return STATUS_OK;
+}
+
+uint32_t plan_time_key(const struct plan_node *n) {
+    for (uint32_t i = 0; n->event_time && i < n->key_count; i++) {
+        if (bitmap_get(n->event_time, i)) return i;
+    }
+    return PLAN_NO_TIME;
+}
+
+static struct plan_node *mark_closed(struct resolver *r, struct plan_node *n) {
+    if (n->kind != PLAN_AGGREGATE || !n->streaming || n->emits_closed) return n;
+    struct plan_node *copy = plan_copy(r->arena, n);
+    if (copy) copy->emits_closed = true;
+    return copy;
+}
+
+enum status plan_emit_closed(struct resolver *r, struct plan_node **root) {
+    return (*root)->streaming ? plan_transform(r, root, mark_closed) : STATUS_OK;
+}
+
+// The WINDOW that makes an aggregation's windows, and what stands between, as copies of their own.
+static struct plan_node *mark_window(struct resolver *r, struct plan_node *n) {
+    bool passes = n->kind == PLAN_PROJECT || n->kind == PLAN_FILTER;
+    if (!passes && n->kind != PLAN_WINDOW) return n;
+    struct plan_node *copy = plan_copy(r->arena, n);
+    if (!copy) return NULL;
+    if (n->kind == PLAN_WINDOW) {
+        copy->drops_late = n->event_time && bitmap_get(n->event_time, n->attribute_count - 1);
+        return copy;
+    }
+    copy->inputs[0] = mark_window(r, n->inputs[0]);
+    return copy->inputs[0] ? copy : NULL;
+}
+
+static struct plan_node *mark_late(struct resolver *r, struct plan_node *n) {
+    uint32_t key = n->kind == PLAN_AGGREGATE && n->streaming ? plan_time_key(n) : PLAN_NO_TIME;
+    if (key == PLAN_NO_TIME || n->exprs[key]->type->id != TYPE_STRUCT) return n;
+    struct plan_node *input = mark_window(r, n->inputs[0]), *copy = n;
+    if (!input) return NULL;
+    if (input != n->inputs[0]) {
+        if (!(copy = plan_copy(r->arena, n))) return NULL;
+        copy->inputs[0] = input;
+    }
+    return copy;
+}
+
+enum status plan_drop_late(struct resolver *r, struct plan_node **root) { return plan_transform(r, root, mark_late); }
