@@ -3,7 +3,7 @@
 // before anything is allocated for them, types against a depth and a total of nodes.
 #include "cql/cql_message.h"
 
-enum { TYPE_NODES_MAX = 65536 };
+enum { TYPE_NODES_MAX = 65536, COLUMNS_MAX = 65536 };
 
 struct cql_columns *cql_columns_new(struct memory *memory) {
     struct cql_columns *c = memory_alloc_zeroed(memory, sizeof *c);
@@ -97,7 +97,7 @@ static enum status decode_specs(struct decoder *d, bool global, uint32_t count, 
         TRY(take_name(d, &keyspace));
         TRY(take_name(d, &table));
     }
-    if (cql_left(d->reader) / 4 < count) return malformed(d->error, "more columns than there are bytes");
+    if (cql_left(d->reader) / 4 < count || count > COLUMNS_MAX) return malformed(d->error, "more columns than there are bytes");
     *out = arena_alloc_array(d->arena, count ? count : 1, sizeof **out);
     if (!*out) return error_no_memory(d->error);
     for (uint32_t i = 0; i < count; i++) {

@@ -12,9 +12,11 @@ static bool is_time(const struct plan_node *input, uint32_t ordinal) { return in
 
 static bool is_time_expr(const struct plan_node *input, const struct expr *e) {
     if (e->kind == EXPR_COLUMN) return is_time(input, e->ordinal);
-    if (!is_window_time(e) || e->arg_count < 1 || e->args[0]->kind != EXPR_FIELD) return false;
-    const struct expr *window = e->args[0]->args[0];
-    return window->kind == EXPR_COLUMN && is_time(input, window->ordinal);
+    // window_time(w), and w as the time of another window: w.end less a microsecond
+    if (e->kind != EXPR_CALL || e->arg_count != 2 || e->args[0]->kind != EXPR_FIELD || e->args[0]->ordinal != 1 || e->args[1]->kind != EXPR_LITERAL) return false;
+    const struct expr *window = e->args[0]->args[0], *one = e->args[1];
+    bool is_one = one->type->id == TYPE_INTERVAL_DT && column_is_valid(one->literal, 0) && column_int64(one->literal, 0) == 1;
+    return is_one && strcmp(e->call.function->name, "-") == 0 && window->kind == EXPR_COLUMN && is_time(input, window->ordinal);
 }
 
 static void pass_all(const struct plan_node *n, uint64_t *bits) {
