@@ -39,7 +39,7 @@ static void break_for_good(struct connection *c, const struct error *reason) {
 static void tls_failed(struct connection *c, const struct error *reason) {
     struct error e = *reason;
     if (e.status == STATUS_INVALID_ARGUMENT) {
-        error_set(&e, e.status, e.condition, "%s: %.900s", c->host->text, reason->message);
+        error_set(&e, reason->status, reason->condition, "%s: %.900s", c->host->text, reason->message);
         error_set_hint(&e, "%s", reason->hint);
         break_for_good(c, &e);
     } else {

@@ -11,13 +11,6 @@
 
 enum { PREFETCH = 8 };                // slots ahead: each is a cache miss
 
-struct kept_keys {                    // of a pending batch, in its arena
-    struct key_batch keys;
-    uint16_t *positions;              // places in keys, by partition, ascending in each
-    uint32_t begins[KEY_PARTITIONS + 1];
-    struct rows rows;
-};
-
 struct aggregate_context aggregate_context_for(const struct aggregate_self *self, const struct execution *x, uint32_t call, struct memory *memory,
                                                struct eval *eval) {
     const struct call_plan *c = &self->calls[call];
@@ -85,9 +78,11 @@ static enum status open_tables(struct operator *op, struct error *e) {
         time_index_init(&self->ends[p], x->state_memory);
     }
     TRY(open_distincts(op, e));
-    self->keeps_rows = self->ordered && x->config.worker_count > 1;
+    bool sessions = self->session_key != NO_SESSION;
+    if (sessions) TRY(aggregate_open_sessions(op, e));
+    self->keeps_rows = sessions || (self->ordered && x->config.worker_count > 1);
     TRY(row_store_init(&self->pending, x, e));
-    if (self->ordered || x->config.worker_count == 1) return STATUS_OK;
+    if (sessions || self->ordered || x->config.worker_count == 1) return STATUS_OK;
     self->partials = arena_alloc_array(&x->arena, x->config.worker_count, sizeof *self->partials);
     if (!self->partials) return error_no_memory(e);
     for (uint32_t i = 0; i < x->config.worker_count; i++) {
@@ -129,6 +124,7 @@ static enum status aggregate_open(struct operator *op, struct error *e) {
 static enum status aggregate_begin(struct operator *op, struct error *e) {
     struct aggregate_self *self = op->self;
     if (self->closes) TRY(aggregate_index_ends(op, e));
+    if (self->session_key != NO_SESSION) TRY(aggregate_index_sessions(op, e));
     for (uint32_t p = 0; p < KEY_PARTITIONS; p++) {
         self->tables[p].no_undo = op->execution->batch;
         for (uint32_t d = 0; d < self->distinct_count; d++) self->distincts[d].tables[p].no_undo = op->execution->batch;
@@ -160,14 +156,6 @@ static enum status call_places(const struct call_plan *c, const struct column *c
     *count = n;
     return STATUS_OK;
 }
-
-struct fold {                          // rows of one batch with the groups they belong to
-    const struct column *columns;      // the program's
-    struct rows rows;
-    uint32_t row_count;                // of the batch
-    const int8_t *weights;             // by row
-    struct group **groups;             // dense
-};
 
 // Which of the places change a DISTINCT value's presence, and how: weights by row in *changed.
 static enum status distinct_places(struct operator *op, const struct call_plan *c, const struct fold *f, struct arena *a, uint16_t **places,
@@ -263,12 +251,10 @@ static enum status find_groups(struct aggregate_self *self, struct hash_table *p
     return STATUS_OK;
 }
 
-static enum status fold_into(struct operator *op, struct worker *w, struct hash_table *partial, const struct key_batch *keys, struct fold *f,
-                             const struct batch *b, struct arena *a) {
+enum status aggregate_update(struct operator *op, struct worker *w, bool partial, struct fold *f, const struct batch *b, struct arena *a) {
     struct aggregate_self *self = op->self;
     struct execution *x = op->execution;
-    f->groups = arena_alloc(a, sizeof(struct group *) * (f->rows.count + 1));
-    enum status status = f->groups ? find_groups(self, partial, keys, f) : STATUS_NO_MEMORY;
+    enum status status = STATUS_OK;
     eval_begin(&w->eval, x->config.session, x->memory, a, &b->origin, x->now_us, b->row_count);
     for (uint32_t k = 0; k < self->call_count && status == STATUS_OK; k++) {
         status = update_call(op, w, k, f, partial ? x->memory : x->state_memory, a);
@@ -279,6 +265,13 @@ static enum status fold_into(struct operator *op, struct worker *w, struct hash_
     TRY(worker_drop_failed(w, op, b, &f->rows, a, &kept));
     operator_count(op, w, FATE_ABSORBED, f->rows.count - failed);
     return STATUS_OK;
+}
+
+static enum status fold_into(struct operator *op, struct worker *w, struct hash_table *partial, const struct key_batch *keys, struct fold *f,
+                             const struct batch *b, struct arena *a) {
+    f->groups = arena_alloc(a, sizeof(struct group *) * (f->rows.count + 1));
+    if (!f->groups || find_groups(op->self, partial, keys, f) != STATUS_OK) return worker_no_memory(w);
+    return aggregate_update(op, w, partial != NULL, f, b, a);
 }
 
 static enum status keep_rows(struct operator *op, struct worker *w, struct batch *b) {
@@ -296,7 +289,9 @@ static enum status keep_rows(struct operator *op, struct worker *w, struct batch
     if (status == STATUS_OK) {
         d->selection = kept->rows.indices;
         d->selected_count = kept->rows.count;
-        status = key_batch_make(&self->layout, d->columns, &kept->rows, &d->arena, op->execution->memory, &kept->keys);
+        status = self->session_key != NO_SESSION
+                     ? aggregate_prefix_keys(self, d->columns, &kept->rows, &d->arena, op->execution->memory, &kept->keys)
+                     : key_batch_make(&self->layout, d->columns, &kept->rows, &d->arena, op->execution->memory, &kept->keys);
         kept->positions = arena_alloc(&d->arena, sizeof(uint16_t) * (kept->rows.count + 1));
         if (status != STATUS_OK || !kept->positions) status = worker_no_memory(w);
     }
@@ -364,7 +359,11 @@ static enum status aggregate_fold(struct operator *op, struct worker *w, uint32_
     return STATUS_OK;
 }
 
-static bool aggregate_keeps_rows(const struct operator *op) { return ((const struct aggregate_self *)op->self)->keeps_rows; }
+// Sessions are settled at the end of the epoch, all at once: how they grow together must not depend on where rounds end.
+static bool aggregate_keeps_rows(const struct operator *op) {
+    const struct aggregate_self *self = op->self;
+    return self->keeps_rows && self->session_key == NO_SESSION;
+}
 
 static void aggregate_ended(struct operator *op) { row_store_clear(&((struct aggregate_self *)op->self)->pending); }
 
@@ -411,7 +410,8 @@ static enum status merge_partials(struct operator *op, struct worker *w, uint32_
 }
 
 static enum status aggregate_finish(struct operator *op, struct worker *w, uint32_t p) {
-    TRY(aggregate_fold(op, w, p));
+    struct aggregate_self *self = op->self;
+    TRY(self->session_key == NO_SESSION ? aggregate_fold(op, w, p) : aggregate_settle_sessions(op, w, p));
     TRY(merge_partials(op, w, p));
     return aggregate_emit(op, w, p);
 }
@@ -429,6 +429,7 @@ void aggregate_drop_partials(struct operator *op) {
 static void aggregate_close(struct operator *op) {
     struct aggregate_self *self = op->self;
     aggregate_drop_partials(op);
+    aggregate_forget_sessions(op);
     row_store_release(&self->pending);
     for (uint32_t p = 0; p < KEY_PARTITIONS; p++) {
         time_index_release(&self->ends[p]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// aggregate.h: the parts of the aggregate operator, shared by its two files: aggregate.c (rows in) and aggregate_result.c (results out,
-// state kept).
+// aggregate.h: the parts of the aggregate operator, shared by its files: aggregate.c (rows in), aggregate_result.c (results out, state kept),
+// aggregate_close.c (groups that event time ends), aggregate_session.c (groups that grow together).
 #pragma once
 #include "exec/row_store.h"
 #include "exec/state_table.h"
@@ -26,6 +26,23 @@ struct distinct_plan {
     struct time_index ends[KEY_PARTITIONS];
 };
 
+enum { NO_SESSION = UINT32_MAX };
+
+struct kept_keys {                    // of a pending batch, in its arena
+    struct key_batch keys;
+    uint16_t *positions;              // places in keys, by partition, ascending in each
+    uint32_t begins[KEY_PARTITIONS + 1];
+    struct rows rows;
+};
+
+struct fold {                          // rows of one batch with the groups they belong to
+    const struct column *columns;      // the program's
+    struct rows rows;
+    uint32_t row_count;                // of the batch
+    const int8_t *weights;             // by row
+    struct group **groups;             // dense
+};
+
 struct aggregate_self {
     const struct program *program;   // keys, then arguments and filter of each call
     uint32_t column_count;
@@ -41,6 +58,10 @@ struct aggregate_self {
     bool emits_closed;               // and leave then, once
     bool time_is_window;             // of a window its end
     uint32_t time_key;
+    uint32_t session_key;            // NO_SESSION, or which key is a session: its groups merge
+    struct key_layout prefix;        // the other keys
+    struct hash_table open_sessions[KEY_PARTITIONS];  // prefix → struct session_list
+    bool sessions_stale;             // to be built anew from the groups
     struct state_table tables[KEY_PARTITIONS];
     struct time_index ends[KEY_PARTITIONS];
     struct distinct_plan *distincts;
@@ -65,6 +86,18 @@ int64_t aggregate_time_of(const struct aggregate_self *self, const struct column
 enum status aggregate_close_groups(struct operator *op, struct worker *w, uint32_t key_partition) WARN_UNUSED;  // emits them where that is due
 int64_t aggregate_earliest(struct operator *op);
 void aggregate_forget_ends(struct operator *op);                                                     // they are to be indexed anew
+
+// aggregate.c: adds rows to the groups they belong to; *kept is in `a`.
+enum status aggregate_update(struct operator *op, struct worker *w, bool partial, struct fold *f, const struct batch *b, struct arena *a) WARN_UNUSED;
+
+// aggregate_session.c
+enum status aggregate_open_sessions(struct operator *op, struct error *e) WARN_UNUSED;
+enum status aggregate_prefix_keys(struct aggregate_self *self, const struct column *columns, const struct rows *rows, struct arena *a, struct memory *memory,
+                                  struct key_batch *out) WARN_UNUSED;
+enum status aggregate_settle_sessions(struct operator *op, struct worker *w, uint32_t key_partition) WARN_UNUSED;  // of the kept rows
+enum status aggregate_index_sessions(struct operator *op, struct error *e) WARN_UNUSED;                           // at begin
+enum status aggregate_end_sessions(struct operator *op, struct worker *w, const struct vector *groups, uint32_t key_partition) WARN_UNUSED;
+void aggregate_forget_sessions(struct operator *op);
 
 // aggregate_result.c
 enum status aggregate_emit_groups(struct operator *op, struct worker *w, struct table_slot *slots, size_t group_count, uint32_t key_partition, uint64_t first_number);

@@ -11,6 +11,7 @@ enum status aggregate_take_time_key(struct operator *op, struct error *e) {
     struct aggregate_self *self = op->self;
     const struct plan_node *node = op->node;
     self->time_key = plan_time_key(node);
+    self->session_key = node->streaming && node->session_key ? node->session_key - 1 : NO_SESSION;
     self->closes = node->streaming && self->time_key != PLAN_NO_TIME;
     self->emits_closed = node->emits_closed;
     if (self->emits_closed && !self->closes) return error_set(e, STATUS_INTERNAL, NULL, "groups of a stream never end: none of their keys is an event time");
@@ -62,7 +63,14 @@ enum status aggregate_drop_late(struct operator *op, struct worker *w, const str
 static enum status end_groups(struct state_table *s, struct time_index *ends, int64_t until, struct vector *taken) {
     vector_clear(taken);
     TRY(time_index_take(ends, until, taken));
-    for (size_t i = 0; i < taken->count; i++) TRY(state_end_group(s, *(struct group **)vector_at(taken, i)));
+    size_t kept = 0;
+    struct group **groups = taken->items;
+    for (size_t i = 0; i < taken->count; i++) {  // a weight of 0: it is gone already
+        if (groups[i]->weight == 0) continue;
+        TRY(state_end_group(s, groups[i]));
+        groups[kept++] = groups[i];
+    }
+    taken->count = kept;
     return STATUS_OK;
 }
 
@@ -91,6 +99,7 @@ enum status aggregate_close_groups(struct operator *op, struct worker *w, uint32
     if (status == STATUS_OK) status = end_groups(&self->tables[p], &self->ends[p], op->close_us, &taken);
     if (status != STATUS_OK) status = worker_no_memory(w);
     else if (self->emits_closed && taken.count) status = emit_ended(op, w, &taken, p);
+    if (status == STATUS_OK && self->session_key != NO_SESSION && taken.count) status = aggregate_end_sessions(op, w, &taken, p);
     vector_release(&taken);
     return status;
 }
@@ -110,6 +119,7 @@ int64_t aggregate_earliest(struct operator *op) {
 
 void aggregate_forget_ends(struct operator *op) {
     struct aggregate_self *self = op->self;
+    aggregate_forget_sessions(op);
     for (uint32_t p = 0; p < KEY_PARTITIONS; p++) {
         time_index_clear(&self->ends[p]);
         self->ends[p].is_stale = true;

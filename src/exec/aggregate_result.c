@@ -284,13 +284,22 @@ enum status aggregate_emit(struct operator *op, struct worker *w, uint32_t p) {
     return self->closes ? aggregate_close_groups(op, w, p) : STATUS_OK;
 }
 
+// Groups that the commit takes away leave the index, while they are still there.
+static void commit_ends(const struct state_table *s, struct time_index *ends) {
+    for (size_t i = 0; i < s->touched.count; i++) {
+        const struct touched_group *t = vector_at(&s->touched, i);
+        if (t->group->weight == 0 && t->group->time > ends->taken_until) time_index_drop(ends, t->group);
+    }
+    time_index_commit(ends);
+}
+
 void aggregate_commit(struct operator *op) {
     struct aggregate_self *self = op->self;
     for (uint32_t p = 0; p < KEY_PARTITIONS; p++) {
-        time_index_commit(&self->ends[p]);  // while the groups that end are still there
+        if (self->closes) commit_ends(&self->tables[p], &self->ends[p]);
         state_commit(&self->tables[p]);
         for (uint32_t d = 0; d < self->distinct_count; d++) {
-            time_index_commit(&self->distincts[d].ends[p]);
+            if (self->closes) commit_ends(&self->distincts[d].tables[p], &self->distincts[d].ends[p]);
             state_commit(&self->distincts[d].tables[p]);
         }
     }
@@ -299,6 +308,7 @@ void aggregate_commit(struct operator *op) {
 enum status aggregate_rollback(struct operator *op, struct error *e) {
     struct aggregate_self *self = op->self;
     aggregate_drop_partials(op);
+    aggregate_forget_sessions(op);  // they hold groups that the epoch made
     enum status status = STATUS_OK;
     for (uint32_t p = 0; p < KEY_PARTITIONS; p++) {
         time_index_rollback(&self->ends[p]);
@@ -343,7 +353,7 @@ enum status aggregate_restore(struct operator *op, struct reader *in, struct err
 
 enum status aggregate_describe(struct operator *op, struct buffer *out) {
     const struct aggregate_self *self = op->self;
-    TRY(buffer_append_string(out, self->closes ? "aggregate closing" : "aggregate"));
+    TRY(buffer_append_string(out, self->session_key != NO_SESSION ? "aggregate sessions" : self->closes ? "aggregate closing" : "aggregate"));
     for (uint32_t i = 0; i < self->key_count; i++) {
         TRY(buffer_append_byte(out, ' '));
         TRY(type_print(self->layout.types[i], out));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// session.c: session_window in batch: rows of one key whose times follow each other within the gap share a session; a struct column
+// session.c: session_window. In batch, rows of one key whose times follow each other within the gap share a session; a struct column
 // {start, end} is appended, end = last time + its gap. An event exactly at the end belongs to the session. NULL times and gaps that are not
 // positive have no session.
 #include "exec/row_store.h"
@@ -43,11 +43,6 @@ static enum status session_open(struct operator *op, struct error *e) {
     op->self = self;
     TRY(row_store_init(&self->rows, x, e));
     return program_compile(&x->arena, x->config.session, node->exprs, node->expr_count, NULL, &self->program, e);
-}
-
-static enum status session_begin(struct operator *op, struct error *e) {
-    if (op->execution->batch) return STATUS_OK;
-    return error_set(e, STATUS_UNSUPPORTED, NULL, "session_window over a stream is not supported yet");
 }
 
 static int64_t gap_of(const struct column *gap, uint32_t row) {
@@ -112,16 +107,63 @@ static enum status keep_rows(struct operator *op, struct worker *w, struct batch
     return row_store_keep(&self->rows, w, copy, b->sequence, 0, extra);
 }
 
+static enum status append_sessions(struct operator *op, struct batch *b, const struct column *time, const struct column *gap, const struct rows *rows,
+                                   struct batch *out) {
+    const struct plan_node *node = op->node;
+    memcpy(out->columns, b->columns, sizeof *b->columns * b->column_count);
+    struct column *session = &out->columns[b->column_count];
+    TRY(column_make(&out->arena, node->attributes[b->column_count].type, b->row_count, false, session));
+    int64_t *starts = session->children[0].values, *ends = session->children[1].values;
+    memset(starts, 0, sizeof *starts * b->row_count);
+    memset(ends, 0, sizeof *ends * b->row_count);
+    for (uint32_t i = 0; i < rows->count; i++) {
+        uint32_t row = rows_at(rows, i);
+        starts[row] = column_int64(time, row);
+        if (__builtin_add_overflow(starts[row], gap ? gap_of(gap, row) : node->gap_us, &ends[row])) ends[row] = INT64_MAX - 1;
+    }
+    out->selection = rows->indices;
+    out->selected_count = rows->count;
+    return STATUS_OK;
+}
+
+// Of a stream each row has the session that it makes alone: the aggregation above lets them grow together (aggregate_session.c).
+static enum status push_alone(struct operator *op, struct worker *w, struct batch *b, const struct column *columns, const struct rows *rows) {
+    const struct plan_node *node = op->node;
+    const struct column *time = &columns[node->key_count], *gap = node->gap_us < 0 ? &columns[node->expr_count - 1] : NULL;
+    struct batch *out = batch_derive(b, op->execution->memory, b->column_count + 1);
+    if (!out) return worker_no_memory(w);
+    uint16_t *indices = arena_alloc(&out->arena, sizeof *indices * (rows->count + 1));
+    uint32_t count = 0;
+    enum status status = indices ? STATUS_OK : worker_no_memory(w);
+    for (uint32_t i = 0; i < rows->count && status == STATUS_OK; i++) {
+        uint32_t row = rows_at(rows, i);
+        if (!column_is_valid(time, row)) status = worker_report_late(w, op, b, row, NO_WATERMARK);
+        else if ((gap ? gap_of(gap, row) : node->gap_us) <= 0) operator_count(op, w, FATE_FILTERED, 1);
+        else indices[count++] = (uint16_t)row;
+    }
+    struct rows kept = {.indices = indices, .count = count};
+    if (status == STATUS_OK && append_sessions(op, b, time, gap, &kept, out) != STATUS_OK) status = worker_no_memory(w);
+    if (status == STATUS_OK) {
+        operator_count(op, w, FATE_PASSED, count);
+        status = operator_emit(op, w, out);
+    }
+    batch_unref(out);
+    return status;
+}
+
 static enum status session_push(struct operator *op, struct worker *w, uint32_t input_index, struct batch *b) {
     (void)input_index;
     struct session_self *self = op->self;
-    arena_reset(&w->scratch);
-    struct column *columns = arena_alloc_array(&w->scratch, op->node->expr_count + 1, sizeof *columns);
-    if (!columns) return worker_no_memory(w);
-    TRY(worker_run(w, self->program, b, &w->scratch, columns));
-    struct rows rows = batch_rows(b), kept;
-    TRY(worker_drop_failed(w, op, b, &rows, &w->scratch, &kept));
-    return keep_rows(op, w, b, columns, &kept);
+    struct arena a;  // what is emitted uses the worker's
+    arena_init(&a, op->execution->memory);
+    struct column *columns = arena_alloc_array(&a, op->node->expr_count + 1, sizeof *columns);
+    struct rows rows = batch_rows(b), kept = {0};
+    enum status status = columns ? worker_run(w, self->program, b, &a, columns) : worker_no_memory(w);
+    if (status == STATUS_OK) status = worker_drop_failed(w, op, b, &rows, &a, &kept);
+    if (status == STATUS_OK && op->execution->batch) arena_reset(&w->scratch);
+    if (status == STATUS_OK) status = op->execution->batch ? keep_rows(op, w, b, columns, &kept) : push_alone(op, w, b, columns, &kept);
+    arena_release(&a);
+    return status;
 }
 
 static enum status session_prepare(struct operator *op, struct error *e) {
@@ -213,6 +255,6 @@ static enum status session_rollback(struct operator *op, struct error *e) {
 static void session_close(struct operator *op) { row_store_release(&((struct session_self *)op->self)->rows); }
 
 const struct operator_class session_class = {
-    .name = "SessionWindow", .partition_count = 1, .open = session_open, .begin = session_begin, .push = session_push, .prepare = session_prepare,
+    .name = "SessionWindow", .partition_count = 1, .open = session_open, .push = session_push, .prepare = session_prepare,
     .finish = session_finish, .rollback = session_rollback, .close = session_close,
 };

@@ -74,8 +74,10 @@ struct group *state_group(struct state_table *s, const struct string_view *key, 
     return NULL;
 }
 
+enum status state_touch(struct state_table *s, struct group *g) { return g->touched || s->no_undo ? STATUS_OK : touch(s, g, true); }
+
 enum status state_end_group(struct state_table *s, struct group *g) {
-    if (!g->touched) TRY(touch(s, g, true));
+    TRY(state_touch(s, g));
     g->weight = 0;
     return STATUS_OK;
 }
@@ -163,7 +165,9 @@ static enum status apply_entry(struct state_table *tables, uint32_t table_count,
     struct string_view key;
     if (!key_read(&tables->layout, in, tables->table.memory, &key)) return STATUS_CORRUPT;
     uint64_t hash = key_hash(&tables->layout, &key);
-    struct state_table *s = &tables[table_count > 1 ? key_partition(hash) : 0];
+    uint32_t chosen = table_count == 1 ? 0 : tables->choose ? tables->choose(tables->context, &key) : key_partition(hash);
+    if (chosen >= table_count) return STATUS_CORRUPT;
+    struct state_table *s = &tables[chosen];
     uint8_t form = read_byte(in);
     if (in->failed || form > 1) return STATUS_CORRUPT;
     if (form == 0) {

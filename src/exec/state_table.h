@@ -34,6 +34,8 @@ struct state_table {
     bool keeps_empty;          // a weight of 0 does not end a group (the one group of an aggregate without keys)
     bool owns_nothing;         // no state has memory of its own: nothing to release one by one
     bool no_undo;              // batch: nothing is ever taken back
+    // Which of several tables a key belongs to, where not the key's own hash says it; NULL: that. UINT32_MAX: no memory, or no such key.
+    uint32_t (*choose)(void *context, const struct string_view *key);
 };
 
 void state_table_init(struct state_table *s, struct memory *memory, size_t state_bytes, const struct key_layout *layout,
@@ -42,6 +44,7 @@ void state_table_release(struct state_table *s);
 void state_table_clear(struct state_table *s);  // forgets everything
 // Finds or adds and touches; *added (may be NULL). NULL: no memory (what was added is gone again).
 struct group *state_group(struct state_table *s, const struct string_view *key, uint64_t hash, bool *added);
+enum status state_touch(struct state_table *s, struct group *g) WARN_UNUSED;  // before it changes: one that is in the table
 // A group ends: it goes with the commit. Not for tables that keep empty ones.
 enum status state_end_group(struct state_table *s, struct group *g) WARN_UNUSED;
 void state_commit(struct state_table *s);

@@ -12,6 +12,8 @@ void time_index_init(struct time_index *x, struct memory *memory) {
     vector_init(&x->buckets, memory, sizeof(struct time_bucket *));
     vector_init(&x->changed, memory, sizeof(struct time_bucket *));
     x->taken_until = INT64_MIN;
+    x->gone_from = INT64_MAX;
+    x->gone_to = INT64_MIN;
 }
 
 static struct time_bucket *bucket_at(const struct time_index *x, size_t i) { return *(struct time_bucket **)vector_at(&x->buckets, i); }
@@ -90,8 +92,10 @@ enum status time_index_take(struct time_index *x, int64_t until, struct vector *
 }
 
 int64_t time_index_earliest(const struct time_index *x) {
-    if (x->begin == x->buckets.count) return INT64_MAX;
-    const struct time_bucket *b = bucket_at(x, x->begin);
+    size_t first = x->begin;
+    while (first < x->buckets.count && !bucket_at(x, first)->groups.count) first++;
+    if (first == x->buckets.count) return INT64_MAX;
+    const struct time_bucket *b = bucket_at(x, first);
     int64_t earliest = INT64_MAX;
     for (size_t k = 0; k < b->groups.count; k++) {
         const struct group *g = *(struct group **)vector_at(&b->groups, k);
@@ -122,12 +126,40 @@ static void drop_taken(struct time_index *x) {
     x->begin = 0;
 }
 
+void time_index_drop(struct time_index *x, const struct group *g) {
+    if (g->time == GROUP_NO_END) return;
+    int64_t slice = slice_of(g->time);
+    size_t at = find_bucket(x, slice);
+    if (at == x->buckets.count || bucket_at(x, at)->slice != slice) return;
+    bucket_at(x, at)->has_gone = true;
+    if (slice < x->gone_from) x->gone_from = slice;
+    if (slice > x->gone_to) x->gone_to = slice;
+}
+
+// Buckets that become empty stay: they are found again, or taken when their time comes.
+static void drop_gone(struct time_index *x) {
+    for (size_t i = find_bucket(x, x->gone_from); i < x->buckets.count && bucket_at(x, i)->slice <= x->gone_to; i++) {
+        struct time_bucket *b = bucket_at(x, i);
+        if (!b->has_gone) continue;
+        size_t kept = 0;
+        struct group **groups = b->groups.items;
+        for (size_t k = 0; k < b->groups.count; k++) {
+            if (groups[k]->weight != 0) groups[kept++] = groups[k];
+        }
+        b->groups.count = b->committed = kept;
+        b->has_gone = false;
+    }
+    x->gone_from = INT64_MAX;
+    x->gone_to = INT64_MIN;
+}
+
 void time_index_commit(struct time_index *x) {
     for (size_t i = 0; i < x->changed.count; i++) {
         struct time_bucket *b = *(struct time_bucket **)vector_at(&x->changed, i);
         b->committed = b->groups.count;
     }
     vector_clear(&x->changed);
+    if (x->gone_from <= x->gone_to) drop_gone(x);
     if (x->taken_until != INT64_MIN) drop_taken(x);
     x->taken_until = INT64_MIN;
 }
@@ -139,6 +171,9 @@ void time_index_rollback(struct time_index *x) {
     }
     vector_clear(&x->changed);
     x->taken_until = INT64_MIN;
+    for (size_t k = x->begin; k < x->buckets.count; k++) bucket_at(x, k)->has_gone = false;
+    x->gone_from = INT64_MAX;
+    x->gone_to = INT64_MIN;
     size_t kept = x->begin;
     for (size_t k = x->begin; k < x->buckets.count; k++) {  // those that the epoch made
         struct time_bucket *b = bucket_at(x, k);

@@ -15,6 +15,7 @@ struct time_bucket {
     int64_t slice;               // floor(time / 65.536 ms)
     struct vector groups;        // of struct group *
     size_t committed;            // how many of them stood there before the epoch
+    bool has_gone;               // some of them go with this commit for another reason than time
 };
 
 struct time_index {
@@ -24,6 +25,7 @@ struct time_index {
     struct vector changed;       // of struct time_bucket *: added to in the epoch
     struct time_bucket *last;    // added to last; NULL: none
     int64_t taken_until;         // of the epoch; INT64_MIN: nothing
+    int64_t gone_from, gone_to;  // slices with groups that go; from > to: none
     bool is_stale;               // groups came or went behind its back: to be built anew
 };
 
@@ -36,6 +38,8 @@ enum status time_index_add(struct time_index *x, struct group *g) WARN_UNUSED;
 enum status time_index_take(struct time_index *x, int64_t until, struct vector *out) WARN_UNUSED;
 // No group ends before it; INT64_MAX: there is none.
 int64_t time_index_earliest(const struct time_index *x);
+// Before commit: a group of weight 0, which goes though its time has not come.
+void time_index_drop(struct time_index *x, const struct group *g);
 void time_index_commit(struct time_index *x);
 void time_index_rollback(struct time_index *x);
 size_t time_index_bytes(const struct time_index *x);

@@ -44,8 +44,6 @@ static enum status check_common(struct resolver *r, const struct plan_node *n) {
     case PLAN_INTERSECT:
     case PLAN_EXCEPT:
         return complain_not_yet(r, n->span, n->kind == PLAN_INTERSECT ? "INTERSECT on a stream" : "EXCEPT on a stream");
-    case PLAN_SESSION:
-        return complain_not_yet(r, n->span, "session windows on a stream");
     case PLAN_WATERMARK:
         return has_watermark(n->inputs[0]) ? complain_stream(r, n->span, "_LEGACY_ERROR_TEMP_3102", "leave one of them out: the first is the stream's",
                                                              "Redefining watermark is disallowed: the stream has one already")
@@ -115,6 +113,17 @@ static enum status check_subqueries(struct resolver *r, const struct plan_node *
     return s.found ? complain_not_yet(r, s.found->span, "subqueries as values in a flow") : STATUS_OK;
 }
 
+// A session is known when its rows are: only an aggregation by it makes sense of one in a stream.
+static enum status check_session(struct resolver *r, struct plan_node *const *nodes, uint32_t count, const struct plan_node *session) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (nodes[i]->kind != PLAN_AGGREGATE || plan_session_key(nodes[i]) == PLAN_NO_TIME) continue;
+        const struct plan_node *n = nodes[i]->inputs[0];
+        while (n->kind == PLAN_PROJECT || n->kind == PLAN_FILTER) n = n->inputs[0];
+        if (n == session) return STATUS_OK;
+    }
+    return complain_not_yet(r, session->span, "session_window of a stream without GROUP BY");
+}
+
 enum status check_streaming(struct resolver *r, const struct flow *f) {
     bool view = f->target->kind == DATASET_MATERIALIZED_VIEW;
     struct plan_node *root = f->root, **nodes;
@@ -127,6 +136,7 @@ enum status check_streaming(struct resolver *r, const struct flow *f) {
     enum status worst = STATUS_OK;
     for (uint32_t i = 0; i < count; i++) {
         enum status s = check_subqueries(r, nodes[i]);
+        if (s == STATUS_OK && nodes[i]->streaming && nodes[i]->kind == PLAN_SESSION) s = check_session(r, nodes, count, nodes[i]);
         if (s == STATUS_OK && nodes[i]->streaming) s = view ? check_complete(r, nodes[i], root) : check_append(r, nodes[i]);
         if (s == STATUS_NO_MEMORY) return s;
         if (s != STATUS_OK) worst = s;

@@ -110,6 +110,30 @@ static struct plan_node *mark_window(struct resolver *r, struct plan_node *n) {
     return copy->inputs[0] ? copy : NULL;
 }
 
+// Is a column the one that a SESSION appends, handed on?
+static bool is_session(const struct plan_node *n, uint32_t ordinal) {
+    for (; n->kind == PLAN_PROJECT || n->kind == PLAN_FILTER; n = n->inputs[0]) {
+        if (n->kind == PLAN_FILTER) continue;
+        if (n->exprs[ordinal]->kind != EXPR_COLUMN) return false;
+        ordinal = n->exprs[ordinal]->ordinal;
+    }
+    return n->kind == PLAN_SESSION && n->streaming && ordinal == n->attribute_count - 1;
+}
+
+uint32_t plan_session_key(const struct plan_node *n) {
+    for (uint32_t i = 0; n->kind == PLAN_AGGREGATE && i < n->key_count; i++) {
+        if (n->exprs[i]->kind == EXPR_COLUMN && is_session(n->inputs[0], n->exprs[i]->ordinal)) return i;
+    }
+    return PLAN_NO_TIME;
+}
+
+static struct plan_node *mark_session(struct resolver *r, struct plan_node *n) {
+    uint32_t key = plan_session_key(n);
+    struct plan_node *copy = key == PLAN_NO_TIME ? n : plan_copy(r->arena, n);
+    if (copy && key != PLAN_NO_TIME) copy->session_key = key + 1;
+    return copy;
+}
+
 static struct plan_node *mark_late(struct resolver *r, struct plan_node *n) {
     uint32_t key = n->kind == PLAN_AGGREGATE && n->streaming ? plan_time_key(n) : PLAN_NO_TIME;
     if (key == PLAN_NO_TIME || n->exprs[key]->type->id != TYPE_STRUCT) return n;
@@ -122,4 +146,7 @@ static struct plan_node *mark_late(struct resolver *r, struct plan_node *n) {
     return copy;
 }
 
-enum status plan_drop_late(struct resolver *r, struct plan_node **root) { return plan_transform(r, root, mark_late); }
+enum status plan_drop_late(struct resolver *r, struct plan_node **root) {
+    TRY(plan_transform(r, root, mark_late));
+    return plan_transform(r, root, mark_session);
+}

@@ -95,12 +95,14 @@ struct plan_node {
     int64_t gap_us;                    // SESSION; −1: exprs[last] is the gap
     uint32_t watermark_column;         // WATERMARK: output ordinal
     bool emits_closed;                 // AGGREGATE of a stream whose rows never change: a group leaves once, when the watermark has passed it
+    uint32_t session_key;              // AGGREGATE of a stream: which key is a session_window, + 1: its groups grow together; 0: none
     bool drops_late;                   // WINDOW under an aggregation: windows that the watermark has passed are not made
 };
 
 enum { PLAN_NO_TIME = UINT32_MAX };
 // AGGREGATE, SESSION: which key is an event time, by ordinal; PLAN_NO_TIME: none, its groups never end.
 uint32_t plan_time_key(const struct plan_node *n);
+uint32_t plan_session_key(const struct plan_node *n);  // AGGREGATE of a stream: which key is a session_window; PLAN_NO_TIME: none
 
 
 enum dataset_kind { DATASET_SOURCE, DATASET_VIEW, DATASET_STREAMING_TABLE, DATASET_MATERIALIZED_VIEW, DATASET_CATALOG_TABLE };

@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import socket
+import ssl
 import subprocess
 
 from cassandra import ConsistencyLevel
@@ -103,8 +104,13 @@ class Server:
         profile = ExecutionProfile(load_balancing_policy=WhiteListRoundRobinPolicy(hosts), row_factory=tuple_factory, request_timeout=60,
                                    consistency_level=ConsistencyLevel.LOCAL_QUORUM)
         login = PlainTextAuthProvider("cassandra", "cassandra") if self.auth else None
+        secure = None
+        if self.tls_kind in ("only", "client"):
+            secure = ssl.create_default_context(cafile=os.path.join(self.tls, "ca.pem"))
+            secure.check_hostname = False
+            secure.load_cert_chain(os.path.join(self.tls, "client.pem"), os.path.join(self.tls, "client.key"))
         self.disconnect()
-        self.cluster = Cluster(hosts, port=self.port, execution_profiles={EXEC_PROFILE_DEFAULT: profile}, auth_provider=login, protocol_version=5,
+        self.cluster = Cluster(hosts, port=self.port, execution_profiles={EXEC_PROFILE_DEFAULT: profile}, auth_provider=login, ssl_context=secure, protocol_version=5,
                                connect_timeout=20, control_connection_timeout=20, schema_event_refresh_window=-1, topology_event_refresh_window=-1,
                                status_event_refresh_window=-1)
         return self.cluster.connect()

@@ -72,12 +72,12 @@ def describe_error(error):
 
 
 class Run:
-    """One case asked in one way: its tables, its checkpoint, what came out."""
+    """One case asked in one way: its tables, its checkpoint, what came out. `failure` is what a batch died of: the query's own error hides it."""
 
     def __init__(self, spark, case, way, folder):
         self.spark, self.case, self.way, self.folder = spark, case, way, folder
         self.inputs, self.checkpoint = os.path.join(folder, "in"), os.path.join(folder, "checkpoint")
-        self.batches, self.columns, self.living = {}, None, way == "steps" and case.streams() > 1
+        self.batches, self.columns, self.living, self.failure = {}, None, way == "steps" and case.streams() > 1, None
 
     def create(self):
         write_statics(self.case, self.inputs)
@@ -98,7 +98,11 @@ class Run:
 
     def take(self, frame, batch):
         names = [f"c{i}" for i in range(len(frame.columns))]
-        rows = frame.toDF(*names).selectExpr(*[f"CAST({n} AS STRING)" for n in names]).collect()
+        try:
+            rows = frame.toDF(*names).selectExpr(*[f"CAST({n} AS STRING)" for n in names]).collect()
+        except Exception as error:
+            self.failure = error
+            raise
         self.batches[batch] = [list(row) for row in rows]
 
     def start(self):
@@ -139,6 +143,8 @@ class Run:
                 self.settle(query)
                 steps.append(self.report(query, watermark))
                 watermark = steps[-1]["watermark"]
+        except Exception as error:
+            raise self.failure or error
         finally:
             if query is not None:
                 query.stop()

@@ -54,13 +54,14 @@ struct fake {
 static struct memory memory;
 static struct cql_crc32 crc;
 
-static void send_all(const struct peer *p, const uint8_t *bytes, size_t size_bytes) {
+static bool send_all(const struct peer *p, const uint8_t *bytes, size_t size_bytes) {
     while (size_bytes) {
         ssize_t wrote = send(p->fd, bytes, size_bytes, MSG_NOSIGNAL);
-        if (wrote <= 0) return;
+        if (wrote <= 0) return false;
         bytes += wrote;
         size_bytes -= (size_t)wrote;
     }
+    return true;
 }
 
 static struct memory server_memory;
@@ -114,10 +115,17 @@ static void send_segment(const struct peer *p, const void *payload, uint8_t size
 
 static const char event[] = "\0\x0D" "STATUS_CHANGE" "\0\2" "UP" "\x04\x7F\0\0\2" "\0\0\x23\x52";
 
+// In large pieces, so that there is always more to read.
 static void flood(struct fake *f, const struct peer *p) {
-    while (!atomic_load(&f->ending) && atomic_load(&f->floods)) {
-        for (int i = 0; i < 500; i++) ANSWER(p, -1, CQL_OP_EVENT, event);
-    }
+    struct buffer frames, wire;
+    struct error e;
+    buffer_init(&frames, &server_memory);
+    buffer_init(&wire, &server_memory);
+    for (int i = 0; i < 30000; i++) put_frame(&frames, 0x85, 0, -1, CQL_OP_EVENT, event, sizeof event - 1);
+    assert_int_equal(cql_seal(&crc, CQL_FRAMING_SEGMENTS, frames.data, frames.size_bytes, &wire, &e), STATUS_OK);
+    while (!atomic_load(&f->ending) && atomic_load(&f->floods) && send_all(p, wire.data, wire.size_bytes)) continue;
+    buffer_release(&frames);
+    buffer_release(&wire);
 }
 
 // False: the connection is closed.

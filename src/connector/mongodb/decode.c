@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // decode.c: see decode.h.
 #include "connector/mongodb/decode.h"
-#include "base/utf8.h"
 #include "column/datetime.h"
 #include "column/decimal.h"
 #include "column/number_text.h"
@@ -49,12 +48,23 @@ static double load_double(const struct document_value *v) {
     return value;
 }
 
+// What a decimal128 is that is no number: the format's five bits behind the sign.
+static const char *special_decimal(const uint8_t bytes[16]) {
+    if ((bytes[15] >> 2 & 31) == 31) return "NaN";
+    return bytes[15] >> 7 ? "-Infinity" : "Infinity";
+}
+
+// By its text, so that it is the double nearest to it.
 static double as_double(const struct document_value *v) {
     __int128 coefficient;
     int exponent;
+    char text[DECIMAL_TEXT_MAX + 16];
     if (v->type == DOCUMENT_DOUBLE) return load_double(v);
     if (v->type != DOCUMENT_DECIMAL) return (double)document_integer(v);
-    return decode_decimal(v->bytes, &coefficient, &exponent) ? (double)coefficient * pow(10, exponent) : NAN;
+    if (!decode_decimal(v->bytes, &coefficient, &exponent)) return strtod(special_decimal(v->bytes), NULL);
+    size_t size_bytes = decimal_print(coefficient, 0, text);
+    snprintf(text + size_bytes, sizeof text - size_bytes, "e%d", exponent);
+    return strtod(text, NULL);
 }
 
 static bool as_integer(const struct document_value *v, int64_t *out) {
@@ -92,7 +102,7 @@ static enum status print_decimal_value(const struct document_value *v, struct bu
     __int128 coefficient;
     int exponent;
     char text[DECIMAL_TEXT_MAX];
-    if (!decode_decimal(v->bytes, &coefficient, &exponent)) return buffer_append_string(out, "NaN");
+    if (!decode_decimal(v->bytes, &coefficient, &exponent)) return buffer_append_string(out, special_decimal(v->bytes));
     if (exponent <= 0 && exponent >= -38) return buffer_append(out, text, decimal_print(coefficient, (unsigned)-exponent, text));
     TRY(buffer_append(out, text, decimal_print(coefficient, 0, text)));
     return buffer_printf(out, "E%+d", exponent);
@@ -158,7 +168,7 @@ static enum status print_json(const struct document_value *v, unsigned depth, st
     }
     buffer_init(&text, out->memory);
     enum status status = print_scalar(v, &text);
-    bool bare = (v->type == DOCUMENT_DOUBLE && isfinite(load_double(v))) || v->type == DOCUMENT_DECIMAL;
+    bool bare = is_number(v) && isfinite(as_double(v));
     if (status == STATUS_OK) status = bare ? buffer_append(out, text.data, text.size_bytes) : json_write_string((const char *)text.data, text.size_bytes, out);
     buffer_release(&text);
     return status;

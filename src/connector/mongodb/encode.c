@@ -120,6 +120,9 @@ static enum status put_entry(struct encoding *x, const struct column *base, uint
     }
     if (!utf8_valid(text, size_bytes)) return refuse(x, "LEAT_TYPE_NOT_STORABLE", "a map's key that is not UTF-8 cannot be the name of a field");
     if (memchr(text, 0, size_bytes)) return refuse(x, "LEAT_TYPE_NOT_STORABLE", "a map's key with a NUL character cannot be the name of a field");
+    if (x->exact && size_bytes && *text == '$') {  // in the query of an upsert it would be an operator
+        return refuse(x, "LEAT_TYPE_NOT_STORABLE", "a map's key that begins with $ cannot be the name of a field within _id");
+    }
     return put_value(x, &base->children[1], at, text, size_bytes);
 }
 

@@ -157,6 +157,8 @@ static enum status passing_error(struct lane *lane, const struct document_value 
     return lane_fail(lane, &f, writing, e);
 }
 
+static enum status send_statements(struct lane *lane, const struct parcel *p, struct error *e);
+
 enum { CODE_DUPLICATE = 11000 };
 static bool is_duplicate(int32_t code) { return code == CODE_DUPLICATE || code == 11001 || code == 12582; }
 
@@ -190,6 +192,38 @@ static enum status read_write_errors(struct lane *lane, const struct parcel *p, 
     return error_set(e, STATUS_CORRUPT, "LEAT_STORE_CORRUPT", "MongoDB at %.200s: an answer that is no BSON", lane->store->config.hosts);
 }
 
+static enum status add_removal(struct parcel *removals, const struct document_value *query, struct statement_row at, struct buffer *scratch) {
+    size_t start;
+    buffer_clear(scratch);
+    TRY(document_begin(scratch, &start));
+    TRY(document_put(scratch, DOCUMENT_DOCUMENT, "q", 1, query->bytes, query->size_bytes));
+    TRY(document_put_int32(scratch, "limit", 1));
+    TRY(document_end(scratch, start));
+    return parcel_add(removals, scratch->data, at);
+}
+
+// The documents of a view's keys whose new rows are refused: what they say is true no more (see put_removal).
+static enum status remove_refused(struct lane *lane, const struct parcel *p, const struct write_errors *found, struct error *e) {
+    struct mongodb_store *s = lane->store;
+    struct parcel *removals = parcel_new(s, p->table, STATEMENT_DELETE);
+    const uint8_t *next = p->bytes.data;
+    struct document_value query;
+    struct buffer scratch;
+    enum status status = removals ? STATUS_OK : STATUS_NO_MEMORY;
+    buffer_init(&scratch, s->memory);
+    for (uint32_t i = 0, size_bytes; i < p->rows.count && status == STATUS_OK; i++, next += size_bytes) {
+        uint32_t at = 0;
+        memcpy(&size_bytes, next, 4);
+        while (at < found->count && found->positions[at] != i) at++;
+        if (at < found->count && document_find(next, size_bytes, "q", &query)) status = add_removal(removals, &query, *(const struct statement_row *)vector_at(&p->rows, i), &scratch);
+    }
+    if (status != STATUS_OK) status = error_no_memory(e);
+    else if (removals->rows.count) status = send_statements(lane, removals, e);
+    buffer_release(&scratch);
+    parcel_free(s, removals);
+    return status;
+}
+
 // Rows refused one by one. An insert whose document is there already, byte for byte, is of an earlier run of this epoch.
 static enum status take_write_errors(struct lane *lane, const struct parcel *p, const struct document_value *list, struct error *e) {
     struct write_errors found = {0};
@@ -212,10 +246,19 @@ static enum status take_write_errors(struct lane *lane, const struct parcel *p, 
         if (duplicate && duplicates[at++] == UINT32_MAX) continue;
         status = add_refusal(lane, p, found.positions[i], found.codes[i], &found.errors[i], e);
     }
+    bool views = p->kind == STATEMENT_UPDATE && p->table->sink.request.materialized;
+    if (status == STATUS_OK && views) status = remove_refused(lane, p, &found, e);
     buffer_release(&lane->reply);
     lane->reply = reply;
     arena_release(&a);
     return status;
+}
+
+// A server that says neither yes nor no of a document is not believed.
+static enum status check_count(const struct lane *lane, const struct parcel *p, struct error *e) {
+    int64_t taken = document_find_integer(lane->reply.data, lane->reply.size_bytes, "n", -1);
+    if (p->kind == STATEMENT_DELETE || taken == (int64_t)p->rows.count) return STATUS_OK;
+    return error_set(e, STATUS_CORRUPT, "LEAT_STORE_CORRUPT", "MongoDB at %.200s: an answer that speaks of %lld of %zu documents", lane->store->config.hosts, (long long)taken, p->rows.count);
 }
 
 static enum status check_reply(struct lane *lane, const struct parcel *p, bool in_transaction, struct error *e) {
@@ -226,7 +269,7 @@ static enum status check_reply(struct lane *lane, const struct parcel *p, bool i
         lose_transaction(lane, LANE_PLAIN);
         return STATUS_OK;
     }
-    if (!document_find(lane->reply.data, lane->reply.size_bytes, "writeConcernError", &v) || v.type != DOCUMENT_DOCUMENT) return STATUS_OK;
+    if (!document_find(lane->reply.data, lane->reply.size_bytes, "writeConcernError", &v) || v.type != DOCUMENT_DOCUMENT) return check_count(lane, p, e);
     const char *words = document_find_text(v.bytes, v.size_bytes, "errmsg");
     f.code = 64;
     snprintf(f.message, sizeof f.message, "written, but not by as many nodes as writeConcern.w asks for: %.200s", words ? words : "");

@@ -78,13 +78,24 @@ static enum status choose_id(const struct sink_request *r, struct arena *a, stru
     return STATUS_OK;
 }
 
+// A field's name that begins with '$', at any depth; NULL: none. A map's are known when they come (encode.c).
+static const char *dollar_name(const struct type *t) {
+    for (uint32_t i = 0; type_is_nested(t) && i < t->field_count; i++) {
+        if (t->id == TYPE_STRUCT && t->fields[i].name[0] == '$') return t->fields[i].name;
+        const char *within = dollar_name(t->fields[i].type);
+        if (within) return within;
+    }
+    return NULL;
+}
+
 static enum status check_id(const struct sink_request *r, const struct encoder *encoder, struct error *e) {
     const struct field *f = r->schema->fields;
     for (uint32_t i = 0; i < encoder->id_count; i++) {
         const struct field *column = &f[encoder->id_columns[i]];
-        if (encoder->id_count > 1 && column->name[0] == '$') {
-            (void)error_set(e, STATUS_INVALID_QUERY, "LEAT_TYPE_NOT_STORABLE", "table `%s`: the key column `%s` would be a field of `_id`, where MongoDB takes no name that begins with $", r->table_name,
-                            column->name);
+        const char *name = encoder->id_count > 1 && column->name[0] == '$' ? column->name : dollar_name(column->type);
+        if (name) {
+            (void)error_set(e, STATUS_INVALID_QUERY, "LEAT_TYPE_NOT_STORABLE", "table `%s`: `%s` of the key `%s` would be a field of `_id`, where MongoDB takes no name that begins with $", r->table_name,
+                            name, column->name);
             error_set_hint(e, "rename it with AS");
             return STATUS_INVALID_QUERY;
         }
@@ -426,6 +437,18 @@ static enum status build_delete_all(struct mongodb_store *s, struct buffer *b, c
     return document_end(b, start);
 }
 
+// A delete is answered with success though documents were left.
+static enum status check_emptied(const struct mongodb_table *t, const struct buffer *reply, struct error *e) {
+    struct document_value v, first;
+    bool left = document_find(reply->data, reply->size_bytes, "writeErrors", &v) && v.type == DOCUMENT_ARRAY;
+    if (!left) return STATUS_OK;
+    struct document_reader r = document_read(v.bytes, v.size_bytes);
+    int64_t code = document_next(&r, &first) && first.type == DOCUMENT_DOCUMENT ? document_find_integer(first.bytes, first.size_bytes, "code", 0) : 0;
+    bool passing = mongodb_code_is_passing((int32_t)code);
+    return error_set(e, passing ? STATUS_UNREACHABLE : STATUS_IO, passing ? "LEAT_UNREACHABLE" : "LEAT_STORE_FAILED", "MongoDB at %.200s, emptying `%s`: not all of it was deleted (code %d)",
+                     t->config.hosts, t->config.collection, (int)code);
+}
+
 static enum status sink_empty(struct sink *sink, struct error *e) {
     struct mongodb_table *t = (struct mongodb_table *)sink;
     struct mongodb_store *s = t->owner;
@@ -440,6 +463,7 @@ static enum status sink_empty(struct sink *sink, struct error *e) {
     buffer_init(&reply, s->memory);
     enum status status = build_delete_all(s, &command, t->config.collection) == STATUS_OK ? STATUS_OK : error_no_memory(e);
     if (status == STATUS_OK && !mongodb_client_command(client, s->config.database, &command, false, &reply, &f)) status = mongodb_client_error(&s->config, &f, "emptying a collection", e);
+    else if (status == STATUS_OK) status = check_emptied(t, &reply, e);
     buffer_release(&command);
     buffer_release(&reply);
     mongodb_client_free(client);
@@ -492,6 +516,15 @@ static enum status put_statement_of(const struct mongodb_table *t, const struct 
     return STATUS_OK;
 }
 
+// A view equals its query but for the rows in leat_dead: the document that stands for an older row of the key is no row any more.
+static enum status put_removal(const struct mongodb_table *t, const struct batch *b, uint32_t row, uint32_t lane, size_t id_bytes, struct buffer *scratch, put_statement put,
+                               void *context, struct error *e) {
+    struct refusal none = {0};
+    scratch->size_bytes = id_bytes;
+    if (put_statement_of(t, b, row, STATEMENT_DELETE, 0, id_bytes, scratch, &none) != STATUS_OK) return error_no_memory(e);
+    return put(context, lane, STATEMENT_DELETE, scratch->data + id_bytes, row, e);
+}
+
 enum status table_encode(struct mongodb_table *t, const struct batch *b, uint32_t only_lane, struct buffer *scratch, put_statement put, refuse_row refuse, void *refuse_context,
                          void *context, struct error *e) {
     const struct sink_request *r = &t->sink.request;
@@ -502,13 +535,18 @@ enum status table_encode(struct mongodb_table *t, const struct batch *b, uint32_
         struct refusal refusal;
         buffer_clear(scratch);
         if (encode_id(&t->encoder, b, row, scratch, &refusal) != STATUS_OK) return error_no_memory(e);
+        bool has_id = !refusal.condition;
         size_t id_bytes = scratch->size_bytes;
         uint32_t lane = (uint32_t)(checksum64(scratch->data, id_bytes, 0) % t->owner->lane_count);
         if (only_lane != IGNORE_LANE && lane != only_lane) continue;
         enum statement_kind kind = batch_weight(b, row) < 0 ? STATEMENT_DELETE : keyed ? STATEMENT_UPDATE : STATEMENT_INSERT;
         if (!refusal.condition && put_statement_of(t, b, row, kind, 0, id_bytes, scratch, &refusal) != STATUS_OK) return error_no_memory(e);
-        if (!refusal.condition) TRY(put(context, lane, kind, scratch->data + id_bytes, row, e));
-        else if (refuse && kind != STATEMENT_DELETE) TRY(refuse(refuse_context, b, row, refusal.condition, refusal.message));  // what was refused is not there to be deleted
+        if (!refusal.condition) {
+            TRY(put(context, lane, kind, scratch->data + id_bytes, row, e));
+            continue;
+        }
+        if (refuse && kind != STATEMENT_DELETE) TRY(refuse(refuse_context, b, row, refusal.condition, refusal.message));  // what was refused is not there to be deleted
+        if (has_id && kind == STATEMENT_UPDATE && r->materialized) TRY(put_removal(t, b, row, lane, id_bytes, scratch, put, context, e));
     }
     return STATUS_OK;
 }
