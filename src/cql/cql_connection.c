@@ -192,8 +192,10 @@ static void tls_step(struct connection *c) {
     struct error e = {0};
     bool done;
     if (tls_handshake(c->tls, &c->wire, &done, &e) != STATUS_OK) tls_failed(c, &e);
-    write_wire(c);  // an alert, too, is sent
+    // The last of the handshake goes with the first message: a server that refuses the client after the one would answer the other by a reset, and
+    // the reason could be lost. An alert of ours, too, is sent.
     if (done && !c->broken) begin_protocol(c);
+    else write_wire(c);
 }
 
 void connection_writable(struct connection *c) {
@@ -339,7 +341,7 @@ static ssize_t receive(struct connection *c, void *bytes, size_t size_bytes) {
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return 0;
     if (got <= 0) {
         bool wordless = c->state == CONNECTION_OPTIONS && !c->tls;
-        break_with(c, got ? "the connection was lost" : wordless ? "the server closed the connection without an answer; perhaps it wants TLS" : "the server closed the connection",
+        break_with(c, wordless ? "the server ended the connection without an answer; perhaps it wants TLS" : got ? "the connection was lost" : "the server closed the connection",
                    got ? errno : 0);
         return -1;
     }

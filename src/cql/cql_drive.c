@@ -369,8 +369,9 @@ static void poll_once(struct cql_session *s, int64_t until_us) {
     if (found <= 0) return;
     if (polls[count].revents) (void)notify_wait(&s->wake, 0);
     for (uint32_t i = 0; i < count; i++) {
-        if (polls[i].revents & (POLLOUT | POLLERR | POLLHUP)) connection_writable(s->polled[i]);
+        // Reading first: what a server says before it closes is the reason, a write that fails is not.
         if (polls[i].revents & (POLLIN | POLLERR | POLLHUP)) connection_readable(s->polled[i]);
+        if (polls[i].revents & (POLLOUT | POLLERR | POLLHUP)) connection_writable(s->polled[i]);
     }
     s->last_answers = s->counters.requests - answers_before;
 }

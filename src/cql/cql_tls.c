@@ -26,6 +26,7 @@ struct tls_stream {
     SSL *ssl;
     BIO *in;   // from the socket; owned by ssl
     BIO *out;  // to the socket
+    bool heard;  // a plain byte of the server's
     char expected[EXPECTED_BYTES];  // whom the certificate must be for; "" anybody
     char names[NAMES_BYTES];        // of a certificate that was refused: whom it is for
 };
@@ -233,7 +234,7 @@ enum status tls_encrypt(struct tls_stream *t, const void *bytes, size_t size_byt
 }
 
 // After the handshake of TLS 1.3 the server tells what it thinks of the client's certificate.
-static enum status read_failed(struct error *e) {
+static enum status read_failed(const struct tls_stream *t, struct error *e) {
     static const int certificate_reasons[] = {SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, SSL_R_TLSV1_ALERT_UNKNOWN_CA,
                                               SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED,
                                               SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE, SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED};
@@ -241,7 +242,8 @@ static enum status read_failed(struct error *e) {
     for (size_t i = 0; i < sizeof certificate_reasons / sizeof *certificate_reasons; i++) {
         if (reason == certificate_reasons[i]) return tls_error(e, STATUS_INVALID_ARGUMENT, "the server refuses the client's certificate", "");
     }
-    return tls_error(e, STATUS_UNREACHABLE, "TLS", "");
+    // Some servers refuse a certificate by an alert that says nothing.
+    return tls_error(e, STATUS_UNREACHABLE, t->heard ? "TLS" : "TLS, before the server's first message (perhaps it does not accept the client's certificate)", "");
 }
 
 enum status tls_decrypt(struct tls_stream *t, void *bytes, size_t size_bytes, size_t *got, bool *closed, struct buffer *out, struct error *e) {
@@ -253,11 +255,12 @@ enum status tls_decrypt(struct tls_stream *t, void *bytes, size_t size_bytes, si
         int read_bytes = SSL_read(t->ssl, (uint8_t *)bytes + *got, room > INT32_MAX ? INT32_MAX : (int)room);
         if (read_bytes > 0) {
             *got += (size_t)read_bytes;
+            t->heard = true;
             continue;
         }
         int why = SSL_get_error(t->ssl, read_bytes);
         if (why == SSL_ERROR_ZERO_RETURN) *closed = true;
-        else if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) return read_failed(e);
+        else if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) return read_failed(t, e);
         break;
     }
     return take_out(t, out, e);

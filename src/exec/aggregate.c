@@ -22,7 +22,7 @@ static enum status plan_call(struct operator *op, struct call_plan *c, const str
     struct aggregate_self *self = op->self;
     struct arena *a = &op->execution->arena;
     *c = (struct call_plan){.aggregate = x->aggregate.aggregate, .data = x->aggregate.data, .result = x->type, .arg_count = x->arg_count,
-                            .first_arg = *count, .filter = UINT32_MAX, .distinct = UINT32_MAX};
+                            .first_arg = *count, .filter = UINT32_MAX, .distinct = UINT32_MAX, .values = UINT32_MAX};
     c->arg_types = arena_alloc_array(a, x->arg_count + 1, sizeof *c->arg_types);
     if (!c->arg_types) return error_no_memory(e);
     for (uint32_t i = 0; i < x->arg_count; i++) {
@@ -33,13 +33,15 @@ static enum status plan_call(struct operator *op, struct call_plan *c, const str
         c->filter = *count;
         expressions[(*count)++] = x->aggregate.filter;
     }
-    c->ops = c->aggregate->choose(c->arg_types, c->arg_count, c->data);
-    if (!c->ops) return error_set(e, STATUS_UNSUPPORTED, NULL, "%s is not supported for this type", c->aggregate->name);
-    if (op->node->inputs[0]->changes == CHANGES_RETRACT && !(c->ops->flags & AGGREGATE_RETRACTS)) {
-        return error_set(e, STATUS_UNSUPPORTED, NULL, "%s over rows that can be taken back is not supported yet", c->aggregate->name);
+    bool retracts = op->node->inputs[0]->changes == CHANGES_RETRACT;
+    c->ops = aggregate_implementation(x, c->arg_types, retracts);
+    if (!c->ops) {
+        return error_set(e, STATUS_UNSUPPORTED, NULL, retracts ? "%s over rows that can be taken back is not supported yet" : "%s is not supported for this type",
+                         c->aggregate->name);
     }
+    if (retracts && (c->ops->flags & (AGGREGATE_OF_LEAST | AGGREGATE_OF_GREATEST))) c->values = self->value_count++;
     if (x->aggregate.distinct && !(c->ops->flags & AGGREGATE_DISTINCT_IS_PLAIN)) c->distinct = self->distinct_count++;
-    if ((c->ops->flags & AGGREGATE_ORDERED) || c->distinct != UINT32_MAX || !c->ops->merge) self->ordered = true;
+    if ((c->ops->flags & AGGREGATE_ORDERED) || c->distinct != UINT32_MAX || c->values != UINT32_MAX || !c->ops->merge) self->ordered = true;
     if (c->ops->release) self->owns_memory = true;
     c->state_offset = (uint32_t)self->state_bytes;
     self->state_bytes += (c->ops->state_bytes + 15u) / 16 * 16;
@@ -78,6 +80,7 @@ static enum status open_tables(struct operator *op, struct error *e) {
         time_index_init(&self->ends[p], x->state_memory);
     }
     TRY(open_distincts(op, e));
+    TRY(aggregate_open_values(op, e));
     bool sessions = self->session_key != NO_SESSION;
     if (sessions) TRY(aggregate_open_sessions(op, e));
     self->keeps_rows = sessions || (self->ordered && x->config.worker_count > 1);
@@ -225,6 +228,11 @@ static enum status update_call(struct operator *op, struct worker *w, uint32_t c
         args[i] = &flat[i];
     }
     struct rows rows = places ? (struct rows){.indices = indices, .count = count} : f->rows;
+    if (c->values != UINT32_MAX) {
+        struct group **groups = (struct group **)states;
+        for (uint32_t i = 0; i < count; i++) groups[i] = f->groups[places ? places[i] : i];
+        return aggregate_keep_values(op, call, groups, args, &rows, weights);
+    }
     struct aggregate_context context = aggregate_context_for(self, op->execution, call, memory, &w->eval);
     return c->ops->update(states, args, &rows, weights, &context);
 }
@@ -437,6 +445,9 @@ static void aggregate_close(struct operator *op) {
         for (uint32_t d = 0; self->distincts && d < self->distinct_count; d++) {
             time_index_release(&self->distincts[d].ends[p]);
             if (self->distincts[d].tables[p].table.memory) state_table_release(&self->distincts[d].tables[p]);
+        }
+        for (uint32_t k = 0; self->values && k < self->value_count; k++) {
+            if (self->values[k].tables[p].table.memory) state_table_release(&self->values[k].tables[p]);
         }
     }
 }

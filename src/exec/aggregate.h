@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // aggregate.h: the parts of the aggregate operator, shared by its files: aggregate.c (rows in), aggregate_result.c (results out, state kept),
-// aggregate_close.c (groups that event time ends), aggregate_session.c (groups that grow together).
+// aggregate_close.c (groups that event time ends), aggregate_session.c (groups that grow together), aggregate_values.c (the values of min and max
+// where rows can be taken back).
 #pragma once
+#include "exec/key_order.h"
 #include "exec/row_store.h"
 #include "exec/state_table.h"
 #include "exec/time_index.h"
@@ -17,6 +19,7 @@ struct call_plan {
     uint32_t filter;             // its column, or UINT32_MAX
     uint32_t state_offset;
     uint32_t distinct;           // index of its table of values, or UINT32_MAX
+    uint32_t values;             // index of its ordered values, or UINT32_MAX
 };
 
 // Values already seen by a DISTINCT call: (group key, arguments) → how often. Partitioned as the groups are.
@@ -24,6 +27,14 @@ struct distinct_plan {
     struct key_layout layout;
     struct state_table tables[KEY_PARTITIONS];
     struct time_index ends[KEY_PARTITIONS];
+};
+
+// All rows that a min or max over rows that can be taken back has seen and still has, in order. Partitioned as the groups are.
+struct value_plan {
+    uint32_t call;
+    struct key_layout layout;
+    struct state_table tables[KEY_PARTITIONS];
+    struct key_order orders[KEY_PARTITIONS];
 };
 
 enum { NO_SESSION = UINT32_MAX };
@@ -66,6 +77,8 @@ struct aggregate_self {
     struct time_index ends[KEY_PARTITIONS];
     struct distinct_plan *distincts;
     uint32_t distinct_count;
+    struct value_plan *values;
+    uint32_t value_count;
     struct row_store pending;
     struct hash_table (*partials)[KEY_PARTITIONS];  // by worker; NULL: rows go straight to `tables`
 };
@@ -98,6 +111,18 @@ enum status aggregate_settle_sessions(struct operator *op, struct worker *w, uin
 enum status aggregate_index_sessions(struct operator *op, struct error *e) WARN_UNUSED;                           // at begin
 enum status aggregate_end_sessions(struct operator *op, struct worker *w, const struct vector *groups, uint32_t key_partition) WARN_UNUSED;
 void aggregate_forget_sessions(struct operator *op);
+
+// aggregate_values.c; the table of each call, of one key partition
+enum status aggregate_open_values(struct operator *op, struct error *e) WARN_UNUSED;
+// Rows of a batch join the values of their groups: groups[i] is that of rows_at(rows, i).
+enum status aggregate_keep_values(struct operator *op, uint32_t call, struct group *const *groups, const struct column *const *args, const struct rows *rows,
+                                  const int8_t *weights) WARN_UNUSED;
+enum status aggregate_settle_values(struct operator *op, struct worker *w, uint32_t key_partition) WARN_UNUSED;  // before results are made
+enum status aggregate_end_values(struct operator *op, const struct vector *groups, uint32_t key_partition) WARN_UNUSED;  // of groups that end
+void aggregate_commit_values(struct operator *op, uint32_t key_partition);
+enum status aggregate_rollback_values(struct operator *op, uint32_t key_partition) WARN_UNUSED;
+enum status aggregate_apply_values(struct operator *op, uint32_t key_partition, struct reader *in) WARN_UNUSED;
+void aggregate_clear_values(struct operator *op, uint32_t key_partition);
 
 // aggregate_result.c
 enum status aggregate_emit_groups(struct operator *op, struct worker *w, struct table_slot *slots, size_t group_count, uint32_t key_partition, uint64_t first_number);

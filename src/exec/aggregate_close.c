@@ -97,6 +97,7 @@ enum status aggregate_close_groups(struct operator *op, struct worker *w, uint32
         status = end_groups(&self->distincts[d].tables[p], &self->distincts[d].ends[p], op->close_us, &taken);
     }
     if (status == STATUS_OK) status = end_groups(&self->tables[p], &self->ends[p], op->close_us, &taken);
+    if (status == STATUS_OK) status = aggregate_end_values(op, &taken, p);
     if (status != STATUS_OK) status = worker_no_memory(w);
     else if (self->emits_closed && taken.count) status = emit_ended(op, w, &taken, p);
     if (status == STATUS_OK && self->session_key != NO_SESSION && taken.count) status = aggregate_end_sessions(op, w, &taken, p);

@@ -280,6 +280,7 @@ enum status aggregate_emit(struct operator *op, struct worker *w, uint32_t p) {
         if (!table_find(&s->table, &key, 0) && !state_group(s, &key, 0, NULL)) return worker_no_memory(w);
     }
     if (op->execution->batch) return emit_all(op, w, p);
+    if (self->value_count) TRY(aggregate_settle_values(op, w, p));
     if (!self->emits_closed) TRY(emit_changes(op, w, p));
     return self->closes ? aggregate_close_groups(op, w, p) : STATUS_OK;
 }
@@ -302,6 +303,7 @@ void aggregate_commit(struct operator *op) {
             if (self->closes) commit_ends(&self->distincts[d].tables[p], &self->distincts[d].ends[p]);
             state_commit(&self->distincts[d].tables[p]);
         }
+        aggregate_commit_values(op, p);
     }
 }
 
@@ -319,6 +321,8 @@ enum status aggregate_rollback(struct operator *op, struct error *e) {
             one = state_rollback(&self->distincts[d].tables[p]);
             if (one != STATUS_OK) status = one;
         }
+        one = aggregate_rollback_values(op, p);
+        if (one != STATUS_OK) status = one;
     }
     return status == STATUS_OK ? STATUS_OK : error_no_memory(e);
 }
@@ -328,6 +332,7 @@ static enum status write_tables(struct operator *op, uint32_t p, struct buffer *
     struct aggregate_self *self = op->self;
     enum status status = write(&self->tables[p], out);
     for (uint32_t d = 0; d < self->distinct_count && status == STATUS_OK; d++) status = write(&self->distincts[d].tables[p], out);
+    for (uint32_t k = 0; k < self->value_count && status == STATUS_OK; k++) status = write(&self->values[k].tables[p], out);
     return status == STATUS_OK ? STATUS_OK : error_no_memory(e);
 }
 
@@ -341,6 +346,7 @@ enum status aggregate_apply(struct operator *op, struct reader *in, struct error
     for (uint32_t p = 0; p < KEY_PARTITIONS && status == STATUS_OK; p++) {
         status = state_apply(self->tables, KEY_PARTITIONS, in);
         for (uint32_t d = 0; d < self->distinct_count && status == STATUS_OK; d++) status = state_apply(&self->distincts[d].tables[p], 1, in);
+        if (status == STATUS_OK) status = aggregate_apply_values(op, p, in);
     }
     if (status == STATUS_NO_MEMORY) return error_no_memory(e);
     return status == STATUS_OK ? STATUS_OK : error_set(e, STATUS_CORRUPT, NULL, "the state of an aggregation is corrupt");
@@ -360,7 +366,7 @@ enum status aggregate_describe(struct operator *op, struct buffer *out) {
     }
     for (uint32_t k = 0; k < self->call_count; k++) {
         const struct call_plan *c = &self->calls[k];
-        TRY(buffer_printf(out, " %s(%s", c->aggregate->name, c->distinct == UINT32_MAX ? "" : "distinct"));
+        TRY(buffer_printf(out, " %s(%s%s", c->aggregate->name, c->values == UINT32_MAX ? "" : "all ", c->distinct == UINT32_MAX ? "" : "distinct"));
         for (uint32_t i = 0; i < c->arg_count; i++) {
             TRY(buffer_append_byte(out, ' '));
             TRY(type_print(c->arg_types[i], out));
@@ -377,6 +383,7 @@ void aggregate_clear(struct operator *op) {
     for (uint32_t p = 0; p < KEY_PARTITIONS; p++) {
         state_table_clear(&self->tables[p]);
         for (uint32_t d = 0; d < self->distinct_count; d++) state_table_clear(&self->distincts[d].tables[p]);
+        aggregate_clear_values(op, p);
     }
 }
 
@@ -387,6 +394,7 @@ size_t aggregate_bytes(const struct operator *op, uint64_t *key_count) {
         bytes += state_table_bytes(&self->tables[p]) + time_index_bytes(&self->ends[p]);
         *key_count += self->tables[p].table.count;
         for (uint32_t d = 0; d < self->distinct_count; d++) bytes += state_table_bytes(&self->distincts[d].tables[p]);
+        for (uint32_t k = 0; k < self->value_count; k++) bytes += state_table_bytes(&self->values[k].tables[p]);
     }
     return bytes;
 }

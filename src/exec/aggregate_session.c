@@ -4,9 +4,9 @@
 //
 //     open_sessions  (other keys) → [start, end, group] [start, end, group] …      ascending, apart from each other
 //
-// At the end of the epoch the kept rows of a key partition, by the hash of the other keys, are put in the order of key and time and cut into runs
-// whose sessions touch. A run finds the sessions of its key that it touches: within one, its rows join that group; else these groups end, a new one
-// takes their states over, in the order of time, and its rows after. A session that begins where another ends touches it. What each run makes
+// At the end of the epoch the kept rows of a key partition, by the hash of the other keys, are put in the order of key and time and cut into runs:
+// rows whose sessions touch each other, or an open session between them. A run within one open session joins its group; else the groups of those it
+// touches end, a new one takes their states over, in the order of time, and the run's rows after. A session that begins where another ends touches it. What each run makes
 // depends on the epoch's rows and the state alone, not on workers. The lists are built anew from the groups after a rollback and a restore.
 #include "exec/aggregate.h"
 #include <stdlib.h>
@@ -308,18 +308,30 @@ static enum status settle_run(struct operator *op, struct worker *w, uint32_t p,
     return replace_sessions(l, t->memory, from, to, &(struct open_session){.start = start, .end = end, .group = g});
 }
 
+// The run that begins with rows[begin]: *next is behind its last row. Earlier rows of the key touch none of its sessions, or it would be theirs.
+static int64_t find_run(const struct aggregate_self *self, uint32_t p, const struct session_row *rows, uint64_t count, uint64_t begin, uint64_t *next) {
+    struct group *entry = table_find(&self->open_sessions[p], rows[begin].key, rows[begin].hash);
+    const struct session_list *l = entry ? group_state(entry, 0) : NULL;
+    int64_t end = rows[begin].end;
+    uint64_t i = begin + 1;
+    for (uint32_t at = l ? first_ending_at(l, rows[begin].start) : 0;;) {
+        for (; l && at < l->count && l->items[at].start <= end; at++) end = l->items[at].end > end ? l->items[at].end : end;
+        if (i == count || !same_key(&rows[i], &rows[begin]) || rows[i].start > end) break;
+        if (rows[i].end > end) end = rows[i].end;
+        i++;
+    }
+    *next = i;
+    return end;
+}
+
 static enum status settle_rows(struct operator *op, struct worker *w, uint32_t p, struct session_row *rows, uint64_t count, struct group **groups) {
     struct aggregate_self *self = op->self;
     for (uint64_t begin = 0; begin < count;) {
-        int64_t start = rows[begin].start, end = rows[begin].end, weight = 0;
-        uint64_t next = begin;
-        for (; next < count && same_key(&rows[next], &rows[begin]) && rows[next].start <= end; next++) {
-            const struct batch *b = row_store_at(&self->pending, rows[next].batch)->batch;
-            if (rows[next].end > end) end = rows[next].end;
-            weight += batch_weight(b, rows[next].row);
-        }
+        uint64_t next;
+        int64_t end = find_run(self, p, rows, count, begin, &next), weight = 0;
+        for (uint64_t i = begin; i < next; i++) weight += batch_weight(row_store_at(&self->pending, rows[i].batch)->batch, rows[i].row);
         struct group *g;
-        enum status status = settle_run(op, w, p, &rows[begin], start, end, weight, &g);
+        enum status status = settle_run(op, w, p, &rows[begin], rows[begin].start, end, weight, &g);
         if (status != STATUS_OK) return worker_fail(w, status, NULL, "sessions could not be brought together");
         for (; begin < next; begin++) groups[rows[begin].order] = g;
     }

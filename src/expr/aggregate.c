@@ -18,6 +18,12 @@ const struct aggregate *aggregate_find(const char *name) {
     return NULL;
 }
 
+const struct aggregate_ops *aggregate_implementation(const struct expr *call, const struct type *const *arg_types, bool retracts) {
+    const struct aggregate_ops *ops = call->aggregate.aggregate->choose(arg_types, call->arg_count, call->aggregate.data);
+    if (!ops || !retracts || (ops->flags & (AGGREGATE_RETRACTS | AGGREGATE_OF_LEAST | AGGREGATE_OF_GREATEST))) return ops;
+    return ops->retracting;
+}
+
 static enum status refuse_filter(const struct expr *filter, struct error *e) {
     error_set(e, STATUS_INVALID_QUERY, "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN", "the condition of FILTER must be BOOLEAN");
     if (e) e->span = filter->span;

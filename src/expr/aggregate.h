@@ -17,6 +17,10 @@ enum aggregate_flag {
     AGGREGATE_RETRACTS = 1 << 1,     // update understands weight −1 exactly
     AGGREGATE_SEES_NULL = 1 << 2,    // update gets rows with NULL arguments too (otherwise they are left out)
     AGGREGATE_DISTINCT_IS_PLAIN = 1 << 3,  // DISTINCT changes nothing (min, max, bool_and)
+    // The result is that of one row: of the one whose last argument, not NULL, is smallest (LEAST) or largest (GREATEST). Over rows that can be taken
+    // back exec keeps all rows' arguments in that order, and updates a fresh state with the first of them.
+    AGGREGATE_OF_LEAST = 1 << 4,
+    AGGREGATE_OF_GREATEST = 1 << 5,
 };
 
 struct aggregate_context {
@@ -52,6 +56,7 @@ struct aggregate_ops {
     enum status (*save)(const void *state, struct buffer *out, struct aggregate_context *c);  // NULL: the bytes themselves
     bool (*load)(void *state, struct reader *in, struct aggregate_context *c);                // into a zeroed state; false: corrupt or no memory
     void (*release)(void *state, struct aggregate_context *c);                                // NULL: nothing hangs off
+    const struct aggregate_ops *retracting;  // for rows that can be taken back: larger or slower, and right; NULL: the flags say what can be done
 };
 
 struct aggregate_table {
@@ -61,6 +66,8 @@ struct aggregate_table {
 };
 extern const struct aggregate_table *const aggregate_tables[];  // NULL-terminated
 const struct aggregate *aggregate_find(const char *name);
+// What computes a bound call (EXPR_AGGREGATE); NULL: not for this type, or, over rows that can be taken back, not at all.
+const struct aggregate_ops *aggregate_implementation(const struct expr *call, const struct type *const *arg_types, bool retracts);
 
 // Binds an aggregate call over bound arguments: an EXPR_AGGREGATE node.
 enum status aggregate_call(struct arena *a, const struct session *session, const struct aggregate *g, const char *name, struct expr *const *args,

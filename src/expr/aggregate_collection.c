@@ -218,7 +218,8 @@ static const struct aggregate_ops *listagg_choose(const struct type *const *arg_
     return &listagg_ops;
 }
 
-// min_by, max_by: of rows with the same extreme the last one wins, as in Spark. Rows with a NULL in the second argument do not count.
+// min_by, max_by: of rows with the same extreme the last one wins, as in Spark. Rows with a NULL in the second argument do not count. Over rows
+// that can be taken back there is no last one: the smallest encoding wins, whatever came first.
 
 struct by_state {
     struct held_value value;
@@ -274,9 +275,9 @@ static void by_release(void *state, struct aggregate_context *c) {
 }
 
 _Static_assert(sizeof(struct by_state) <= 64, "a state is at most 64 bytes");
-static const struct aggregate_ops max_by_ops = {.state_bytes = sizeof(struct by_state), .flags = AGGREGATE_ORDERED | AGGREGATE_SEES_NULL,
+static const struct aggregate_ops max_by_ops = {.state_bytes = sizeof(struct by_state), .flags = AGGREGATE_ORDERED | AGGREGATE_SEES_NULL | AGGREGATE_OF_GREATEST,
                                                 .update = max_by_update, .finish = by_finish, .save = by_save, .load = by_load, .release = by_release};
-static const struct aggregate_ops min_by_ops = {.state_bytes = sizeof(struct by_state), .flags = AGGREGATE_ORDERED | AGGREGATE_SEES_NULL,
+static const struct aggregate_ops min_by_ops = {.state_bytes = sizeof(struct by_state), .flags = AGGREGATE_ORDERED | AGGREGATE_SEES_NULL | AGGREGATE_OF_LEAST,
                                                 .update = min_by_update, .finish = by_finish, .save = by_save, .load = by_load, .release = by_release};
 
 static enum status by_bind(struct binding *b, struct error *e) {

@@ -3,7 +3,8 @@
 //
 // Everything that fits 64 bits is mapped to an integer of the same order and compared as that: the same loop serves numbers, dates, times and
 // floats (NaN greatest, −0.0 below 0.0, so that any order of rows gives the same bytes). DECIMAL has its own loop; text and nested
-// values are held (aggregate_value.h). No retraction: what was the second smallest is not known.
+// values are held (aggregate_value.h). What was the second smallest is not known here: over rows that can be taken back exec keeps all values
+// (AGGREGATE_OF_LEAST), and the state is made of the first of them.
 #include "expr/aggregate_sum.h"
 #include "expr/aggregate_value.h"
 #include <math.h>
@@ -225,18 +226,18 @@ static bool held_extreme_load(void *state, struct reader *in, struct aggregate_c
 static void held_extreme_release(void *state, struct aggregate_context *c) { held_release(state, c->arg_types[0], c->memory); }
 
 static const struct aggregate_ops max64_ops = {
-    .state_bytes = sizeof(struct extreme64), .flags = AGGREGATE_DISTINCT_IS_PLAIN, .update = max64_update, .merge = max64_merge, .finish = extreme64_finish};
+    .state_bytes = sizeof(struct extreme64), .flags = AGGREGATE_OF_GREATEST | AGGREGATE_DISTINCT_IS_PLAIN, .update = max64_update, .merge = max64_merge, .finish = extreme64_finish};
 static const struct aggregate_ops min64_ops = {
-    .state_bytes = sizeof(struct extreme64), .flags = AGGREGATE_DISTINCT_IS_PLAIN, .update = min64_update, .merge = min64_merge, .finish = extreme64_finish};
+    .state_bytes = sizeof(struct extreme64), .flags = AGGREGATE_OF_LEAST | AGGREGATE_DISTINCT_IS_PLAIN, .update = min64_update, .merge = min64_merge, .finish = extreme64_finish};
 static const struct aggregate_ops max128_ops = {
-    .state_bytes = sizeof(struct extreme128), .flags = AGGREGATE_DISTINCT_IS_PLAIN, .update = max128_update, .merge = max128_merge, .finish = extreme128_finish};
+    .state_bytes = sizeof(struct extreme128), .flags = AGGREGATE_OF_GREATEST | AGGREGATE_DISTINCT_IS_PLAIN, .update = max128_update, .merge = max128_merge, .finish = extreme128_finish};
 static const struct aggregate_ops min128_ops = {
-    .state_bytes = sizeof(struct extreme128), .flags = AGGREGATE_DISTINCT_IS_PLAIN, .update = min128_update, .merge = min128_merge, .finish = extreme128_finish};
+    .state_bytes = sizeof(struct extreme128), .flags = AGGREGATE_OF_LEAST | AGGREGATE_DISTINCT_IS_PLAIN, .update = min128_update, .merge = min128_merge, .finish = extreme128_finish};
 static const struct aggregate_ops max_held_ops = {
-    .state_bytes = sizeof(struct held_value), .flags = AGGREGATE_DISTINCT_IS_PLAIN, .update = max_held_update, .merge = max_held_merge,
+    .state_bytes = sizeof(struct held_value), .flags = AGGREGATE_OF_GREATEST | AGGREGATE_DISTINCT_IS_PLAIN, .update = max_held_update, .merge = max_held_merge,
     .finish = held_extreme_finish, .save = held_extreme_save, .load = held_extreme_load, .release = held_extreme_release};
 static const struct aggregate_ops min_held_ops = {
-    .state_bytes = sizeof(struct held_value), .flags = AGGREGATE_DISTINCT_IS_PLAIN, .update = min_held_update, .merge = min_held_merge,
+    .state_bytes = sizeof(struct held_value), .flags = AGGREGATE_OF_LEAST | AGGREGATE_DISTINCT_IS_PLAIN, .update = min_held_update, .merge = min_held_merge,
     .finish = held_extreme_finish, .save = held_extreme_save, .load = held_extreme_load, .release = held_extreme_release};
 
 enum status extreme_bind(struct binding *b, struct error *e) {

@@ -5,6 +5,7 @@
 //     TINYINT … BIGINT    128-bit sum, weighted count   exact      BIGINT              DOUBLE
 //     DECIMAL(p,s)        192-bit sum, weighted count   exact      (p+10, s)           (p+4, s+4)
 //     FLOAT, DOUBLE       double sum, count             ordered    DOUBLE              DOUBLE
+//       taken back too    all bits of the sum, count    exact      the nearest DOUBLE  of that
 //     ANSI intervals      as integers                   exact      the same            the same
 //
 // Exact sums cannot overflow while rows are counted in 64 bits; whether the result fits is asked once, in finish. So the order of
@@ -12,6 +13,8 @@
 #include "column/decimal.h"
 #include "expr/aggregate_sum.h"
 #include "expr/aggregate_value.h"
+#include "expr/exact_sum.h"
+#include <math.h>
 
 struct integer_sum {
     __int128 sum;
@@ -28,6 +31,13 @@ struct decimal_sum {
 struct double_sum {
     double sum;
     int64_t count;
+};
+
+// Of values that can be taken back: what is no number is counted apart.
+struct exact_double_sum {
+    int64_t count;
+    int64_t nan_count, positive_count, negative_count;  // NaN, ∞, −∞
+    struct exact_sum sum;
 };
 
 static enum status integer_sum_update(void *const *states, const struct column *const *args, const struct rows *rows, const int8_t *weights,
@@ -269,6 +279,81 @@ static void double_average_finish(const void *const *states, uint32_t count, str
     }
 }
 
+static enum status exact_double_update(void *const *states, const struct column *const *args, const struct rows *rows, const int8_t *weights,
+                                       struct aggregate_context *c) {
+    double scratch[CHUNK_ROWS];
+    for (uint32_t begin = 0; begin < rows->count; begin += CHUNK_ROWS) {
+        uint32_t count = chunk_count(rows, begin);
+        const double *values = chunk_double(args[0], rows, begin, count, scratch);
+        for (uint32_t i = 0; i < count; i++) {
+            struct exact_double_sum *s = states[begin + i];
+            int weight = weight_at(weights, rows, begin + i);
+            if (isfinite(values[i])) TRY(exact_sum_add(&s->sum, values[i], weight < 0, c->memory));
+            else *(isnan(values[i]) ? &s->nan_count : values[i] > 0 ? &s->positive_count : &s->negative_count) += weight;
+            s->count += weight;
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status exact_double_merge(void *into, const void *from, struct aggregate_context *c) {
+    struct exact_double_sum *to = into;
+    const struct exact_double_sum *other = from;
+    to->count += other->count;
+    to->nan_count += other->nan_count;
+    to->positive_count += other->positive_count;
+    to->negative_count += other->negative_count;
+    return exact_sum_merge(&to->sum, &other->sum, c->memory);
+}
+
+static double exact_double_value(const struct exact_double_sum *s) {
+    if (s->nan_count > 0 || (s->positive_count > 0 && s->negative_count > 0)) return (double)NAN;
+    if (s->positive_count > 0) return (double)INFINITY;
+    return s->negative_count > 0 ? -(double)INFINITY : exact_sum_value(&s->sum);
+}
+
+static void exact_double_finish(const void *const *states, uint32_t count, struct column *out, struct aggregate_context *c) {
+    (void)c;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct exact_double_sum *s = states[i];
+        if (s->count == 0) out_set_null(out, i);
+        else ((double *)out->values)[i] = exact_double_value(s);
+    }
+}
+
+static void exact_double_average_finish(const void *const *states, uint32_t count, struct column *out, struct aggregate_context *c) {
+    (void)c;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct exact_double_sum *s = states[i];
+        if (s->count == 0) out_set_null(out, i);
+        else ((double *)out->values)[i] = exact_double_value(s) / (double)s->count;
+    }
+}
+
+static enum status exact_double_save(const void *state, struct buffer *out, struct aggregate_context *c) {
+    (void)c;
+    const struct exact_double_sum *s = state;
+    TRY(write_signed(out, s->count));
+    TRY(write_signed(out, s->nan_count));
+    TRY(write_signed(out, s->positive_count));
+    TRY(write_signed(out, s->negative_count));
+    return exact_sum_save(&s->sum, out);
+}
+
+static bool exact_double_load(void *state, struct reader *in, struct aggregate_context *c) {
+    struct exact_double_sum *s = state;
+    s->count = read_signed(in);
+    s->nan_count = read_signed(in);
+    s->positive_count = read_signed(in);
+    s->negative_count = read_signed(in);
+    return !in->failed && exact_sum_load(&s->sum, in, c->memory);
+}
+
+static void exact_double_release(void *state, struct aggregate_context *c) {
+    exact_sum_release(&((struct exact_double_sum *)state)->sum, c->memory);
+    memset(state, 0, sizeof(struct exact_double_sum));
+}
+
 #define INTEGER_OPS(name, finish_function)                                                                       \
     static const struct aggregate_ops name = {                                                                  \
         .state_bytes = sizeof(struct integer_sum), .flags = AGGREGATE_RETRACTS, .update = integer_sum_update, \
@@ -287,10 +372,19 @@ DECIMAL_OPS(decimal_average_ops, decimal_average_finish);
 DECIMAL_OPS(decimal_try_average_ops, decimal_try_average_finish);
 #undef INTEGER_OPS
 #undef DECIMAL_OPS
+#define EXACT_OPS(name, finish_function)                                                                                                  \
+    static const struct aggregate_ops name = {                                                                                          \
+        .state_bytes = sizeof(struct exact_double_sum), .flags = AGGREGATE_RETRACTS, .update = exact_double_update,                     \
+        .merge = exact_double_merge, .finish = finish_function, .save = exact_double_save, .load = exact_double_load,                   \
+        .release = exact_double_release}
+EXACT_OPS(exact_sum_ops, exact_double_finish);
+EXACT_OPS(exact_average_ops, exact_double_average_finish);
+#undef EXACT_OPS
 static const struct aggregate_ops double_sum_ops = {
-    .state_bytes = sizeof(struct double_sum), .flags = AGGREGATE_ORDERED, .update = double_sum_update, .finish = double_sum_finish};
+    .state_bytes = sizeof(struct double_sum), .flags = AGGREGATE_ORDERED, .update = double_sum_update, .finish = double_sum_finish, .retracting = &exact_sum_ops};
 static const struct aggregate_ops double_average_ops = {
-    .state_bytes = sizeof(struct double_sum), .flags = AGGREGATE_ORDERED, .update = double_sum_update, .finish = double_average_finish};
+    .state_bytes = sizeof(struct double_sum), .flags = AGGREGATE_ORDERED, .update = double_sum_update, .finish = double_average_finish,
+    .retracting = &exact_average_ops};
 
 static bool is_ansi_interval(const struct type *t) { return t->id == TYPE_INTERVAL_YM || t->id == TYPE_INTERVAL_DT; }
 

@@ -4,7 +4,7 @@
 
     cassandra_test.py [--leat build/leat] [--seed N] [--long] [--keep] [--server KIND] [NAME ...]        NAME: tests, as printed (default: all)
 
-Kinds: `one` (a node without a login), `login` (login and TLS), `client` (TLS, and the client's certificate is asked for),
+Kinds: `one` (a node without a login), `login` (login and TLS), `cert` (TLS, and the client's certificate is asked for),
 `ring` (three nodes at 127.0.0.1 to 3); one is up at a time. Everything a test
 waits for is bounded, every test asserts that what it is about happened. The seed is printed. Where a server or the driver cannot be had the
 tests are skipped and counted; with CI set that is a failure. Closes with `N passed, N failed, N skipped`.
@@ -17,7 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "kafka")]  # harness, driver, proxy
 import driver  # noqa: E402
 
-KINDS = {"one": {}, "login": {"auth": True, "tls": "1"}, "client": {"tls": "client"}, "ring": {"nodes": 3}}
+KINDS = {"one": {}, "login": {"auth": True, "tls": "1"}, "cert": {"tls": "client"}, "ring": {"nodes": 3}}
 
 
 def suites():

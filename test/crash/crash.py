@@ -444,7 +444,8 @@ class Suite:
             text = process.communicate(timeout=STOP_S)[0].decode("utf-8", "replace")
             expect(process.returncode == 0, f"exit {process.returncode}\n{text}")
             first, second = p.epochs()
-            expect(first == second, f"the stores stopped at {first} and {second}")
+            # an epoch without rows, which event time alone calls for, may have nothing for the other store
+            expect(first - 1 <= second <= first, f"the stores stopped at {first} and {second}")
             expect(before < p.people() < rows * 0.95, f"{p.people()} rows: not in the middle")
         p.run_to_end()
         expect_same(rounded(p.contents()), rounded(wanted), "after three clean stops")

@@ -37,3 +37,19 @@ SELECT domain, count(*) AS users, avg(longitude) AS longitude FROM users GROUP B
 
 CREATE MATERIALIZED VIEW elsewhere_by_domain USING sqlite TBLPROPERTIES (path = '${other}')
 AS SELECT domain, count(*) AS users, sum(longitude) AS longitude FROM users GROUP BY domain;
+
+-- Event time: never more than 20 s out of order, so that no row is late wherever epochs are cut.
+CREATE TEMPORARY VIEW timed AS SELECT *, timestamp_seconds(1700000000 + offset * 3 + born % 20) AS at FROM users;
+
+CREATE STREAMING TABLE by_window AS
+SELECT window.start AS begin, nationality, count(*) AS users, count(DISTINCT domain) AS domains, max(latitude) AS northmost
+FROM STREAM timed WATERMARK at DELAY OF INTERVAL 60 SECONDS GROUP BY window(at, '20 minutes'), nationality;
+
+CREATE STREAMING TABLE hourly_elsewhere USING sqlite TBLPROPERTIES (path = '${other}')
+AS SELECT window(window, '1 hour').start AS begin, max(users) AS most, count(*) AS windows
+FROM (SELECT window, count(*) AS users FROM STREAM timed WATERMARK at DELAY OF INTERVAL 60 SECONDS GROUP BY window(at, '10 minutes', '5 minutes'))
+GROUP BY window(window, '1 hour');
+
+CREATE MATERIALIZED VIEW visits AS
+SELECT nationality, session_window.start AS begin, session_window.end AS finish, count(*) AS users, max(id) AS last_id
+FROM timed WATERMARK at DELAY OF INTERVAL 60 SECONDS GROUP BY nationality, session_window(at, '30 seconds');

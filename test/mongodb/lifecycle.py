@@ -10,10 +10,12 @@ import time
 
 import proxy
 from harness import EXIT_FIT, ROOT, expect, expect_same_rows, wait_until
-from suite import EPOCH_ROWS, Suite, kinds, table, view
+from suite import SHORT_EPOCHS, Suite, kinds, table, view
 
 TEST_KILLS, LONG_KILLS, OUTAGE_S, LONG_OUTAGE_S = 8, 1000, 10, 60
 RARE = {"journal.rotate"}  # passed too seldom in a short run
+LARGE, TRANSACTION_ONLY = {"mongodb.part"}, {"mongodb.begin"}
+NTH = {"mongodb.claim": (1,), "mongodb.commit": (1, 2), "mongodb.committed": (1, 2), "journal.rotate": (1,)}  # where not the second passage
 
 
 def failpoints():
@@ -68,7 +70,7 @@ class Lifecycle(Suite):
     def prepare(self, rows):
         database, at = self.database()
         path = self.events(rows)
-        p = self.pipeline(self.counting(path, at), f"leat.epoch.maxRows={EPOCH_ROWS}")
+        p = self.pipeline(self.counting(path, at), SHORT_EPOCHS)
         begin = time.monotonic()
         p.run_to_end()
         self.expect_counted(database, rows, "the uninterrupted run")
@@ -80,7 +82,7 @@ class Lifecycle(Suite):
 
     def fresh(self, path):
         database, at = self.database()
-        return database, self.pipeline(self.counting(path, at), f"leat.epoch.maxRows={EPOCH_ROWS}")
+        return database, self.pipeline(self.counting(path, at), SHORT_EPOCHS)
 
     @kinds("replica", "standalone")
     def test_kill_at_random(self):
@@ -111,20 +113,25 @@ class Lifecycle(Suite):
 
     @kinds("replica", "standalone")
     def test_kill_at_failpoints(self):
+        """At each place once or twice; what only a large epoch passes (mongodb.part) is in large.py."""
         rows = self.numbered(2500)
         path, wanted, _ = self.prepare(rows)
-        points, reached = [p for p in failpoints() if self.server.kind == "replica" or p.startswith("mongodb")], 0
-        for point in points:
+        replica = self.server.kind == "replica"
+        points = [p for p in failpoints() if p not in LARGE and (replica or p.startswith("mongodb") and p not in TRANSACTION_ONLY)]
+        reached = []
+        for point, nth in [(p, n) for p in points for n in NTH.get(p, (2,))]:
             database, p = self.fresh(path)
-            process, code = p.run(failpoint=f"{point}=kill:2")
-            reached += code == -signal.SIGKILL
+            process, code = p.run(failpoint=f"{point}=kill:{nth}")
             expect(code in (0, -signal.SIGKILL), f"{point}: exit {code}\n{process.text()}")
-            expect(code != 0 or point in RARE or not point.startswith("mongodb") or point == "mongodb.claim" or self.server.kind == "standalone", f"{point} was not passed twice")
+            expect(code != 0 or point in RARE, f"{point} was not passed {nth} times")
+            if code:
+                reached.append(point)
+                process, code = p.run(failpoint=f"{point}=kill:{nth}")  # and once more, in what the first left
+                expect(code in (0, -signal.SIGKILL), f"{point}, again: exit {code}\n{process.text()}")
             p.run_to_end()
             expect(self.documents(database) == wanted, f"{point}: the documents are not those of the uninterrupted run")
             self.expect_records(database)
-        expect(reached >= len(points) // 2, f"only {reached} of {len(points)} failpoints were reached")
-        return f"{reached} of {len(points)} failpoints"
+        return f"{len(set(reached))} of {len(points)} failpoints, {len(reached)} kills"
 
     @kinds("replica", "standalone")
     def test_server_killed(self):
@@ -151,7 +158,7 @@ class Lifecycle(Suite):
         at["connection.uri"] = self.server.proxied
         between = proxy.Proxy(self.server.port + 1, self.server.port)
         with contextlib.closing(between):
-            p = self.pipeline(self.counting(path, at), f"leat.epoch.maxRows={EPOCH_ROWS}")
+            p = self.pipeline(self.counting(path, at), SHORT_EPOCHS)
             process = p.start()
             wait_until("the first rows are there", lambda: database.kept.estimated_document_count() >= 10000, 60, process)
             between.set("cut")
@@ -244,7 +251,7 @@ class Lifecycle(Suite):
         rows = self.numbered(3000)
         path = self.events(rows[:1000])
         database, at = self.database()
-        settings = f"leat.epoch.maxRows={EPOCH_ROWS}"
+        settings = SHORT_EPOCHS
         p = self.pipeline(self.counting(path, {**at, "leat.lanes": 2}), settings)
         for lanes, end in ((2, 1000), (4, 2000), (1, 3000)):
             if end > 1000:
@@ -253,6 +260,27 @@ class Lifecycle(Suite):
             p.run_to_end()
             self.expect_records(database, lanes)
         self.expect_counted(database, rows, "with other lanes")
+
+    def test_lanes_change_half_committed(self):
+        """Killed between the lanes' commits and started with another number of lanes: the epoch is finished with as many as it began with."""
+        rows = self.numbered(2000)
+        path = self.events(rows)
+        for before, after in ((2, 4), (4, 1)):
+            database, at = self.database()
+            p = self.pipeline(self.counting(path, {**at, "leat.lanes": before}), SHORT_EPOCHS)
+            process, code = p.run(failpoint=f"mongodb.committed=kill:{before + 1}")
+            expect(code == -signal.SIGKILL, f"exit {code}\n{process.text()}")
+            half = len(set(database.leat_pipeline.distinct("epoch"))) > 1
+            p.write(self.counting(path, {**at, "leat.lanes": after}))
+            p.run_to_end()
+            self.expect_counted(database, rows, f"{before} lanes, then {after}")
+            p.run_to_end()
+            self.append(path, self.numbered(10, len(rows)))
+            p.run_to_end()
+            rows = rows + self.numbered(10, len(rows))
+            self.expect_counted(database, rows, f"{before} lanes, then {after}, and more")
+            self.expect_records(database, after)
+            expect(half, "no lane was ahead of another when it was killed")
 
     def test_target_not_empty(self):
         database, at = self.database()

@@ -19,9 +19,11 @@ KINDS = ("replica", "standalone", "secured")
 
 
 def suites():
+    import failures
+    import large
     import lifecycle
     import values
-    return [values.Values, lifecycle.Lifecycle, lifecycle.Access]
+    return [values.Values, lifecycle.Lifecycle, large.Large, failures.Failures, lifecycle.Access]
 
 
 def tests_for(kind, options):

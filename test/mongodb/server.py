@@ -72,7 +72,7 @@ class Server:
         os.chmod(self.folder, 0o755)
         self.watcher = subprocess.Popen(["bash", "-c", 'read -r _; exec bash "$0" kill9 "$1"', SCRIPT, self.folder], stdin=subprocess.PIPE,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-        return self.script("start", self.folder, self.port, seconds=START_S).split("\n")[0]
+        return self.script("start", self.folder, self.port, "--setParameter", "enableTestCommands=1", seconds=START_S).split("\n")[0]
 
     def kill9(self):
         with open(os.path.join(self.folder, "pid"), encoding="ascii") as f:

@@ -13,6 +13,7 @@ import argparse
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -54,21 +55,21 @@ def start_spark(scratch):
 
 
 def describe_error(error):
-    """Condition and SQLSTATE of the innermost cause that has a condition: a failed query's own is only STREAM_FAILED."""
+    """Condition, SQLSTATE and first line of the innermost cause that has a condition: a failed query's own is only STREAM_FAILED."""
     java = getattr(error, "_origin", None) or getattr(error, "java_exception", None)
-    found = None
+    found, text = None, str(error)
     while java is not None:
         try:
             condition, state = java.getCondition(), java.getSqlState()
         except Exception:  # a Java class that is not a SparkThrowable
             condition = state = None
         if condition:
-            found = {"condition": condition, "sqlState": None if condition.startswith("_LEGACY") else state}
+            found, text = {"condition": condition, "sqlState": None if condition.startswith("_LEGACY") else state}, java.getMessage()
         java = java.getCause()
     if found is None and getattr(error, "getCondition", lambda: None)():
         found = {"condition": error.getCondition(), "sqlState": error.getSqlState()}
-    found = found or {"condition": None, "sqlState": None}
-    return {**found, "message": str(error).split("\n", 1)[0].split("; line ")[0].split(";")[0][:300]}
+    line = re.sub(r"#\d+L?", "", text.strip().split("\n", 1)[0].split(";")[0])
+    return {**(found or {"condition": None, "sqlState": None}), "message": re.sub(r"^\[[A-Z_.]+\] | SQLSTATE: \w+$", "", line)[:300]}
 
 
 class Run:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Order independence: events out of order, but within the watermark's delay, cut into files, tables and runs anywhere.
 
-After an event far in the future has closed every window, a streaming table holds what the batch query says over the same rows, and nothing
-was late. One seed is one query over its own tables; ten seeds share a pipeline file, and so a process.
+After an event far in the future has closed every window, a streaming table holds what the batch query says over the same rows, a
+materialized view of the same query what it says over all rows, and nothing was late. One seed is one query over its own tables; ten seeds
+share a pipeline file, and so a process. The number of threads is another in each run.
 """
 import datetime
 import json
@@ -15,6 +16,7 @@ from engine import Pipeline, expect
 EPOCH = datetime.datetime(2024, 3, 1)
 CLOSING = datetime.datetime(2024, 5, 1)  # beyond every window, and in the past of every clock
 PER_PIPELINE = 10
+NO_VIEW = {"chained"}  # a view over a result that changes
 FIRST_FILE_TIME = 1704067200
 
 
@@ -36,6 +38,7 @@ class Question:
         self.kind, (self.query, self.columns) = self.random.choice([q for q in sorted(self.queries().items()) if not kinds or q[0] in kinds])
         if self.kind == "group_by_time":  # a group of one instant is done as soon as the watermark has reached it
             self.delay = max(self.delay, 1)
+        self.has_view = self.kind not in NO_VIEW and self.random.random() < 0.5
         self.files_per_trigger = self.random.choice([1, 1, 2, 1000])
         self.events = [self.make_events() for _ in range(self.sources)]
 
@@ -84,16 +87,26 @@ class Question:
         return "(" + " UNION ALL ".join(f"SELECT k, v, ts FROM {part}" for part in parts) + ")"
 
     def pipeline(self):
-        rows = self.rows_of(f"STREAM {{table}} WATERMARK ts DELAY OF INTERVAL {self.delay} SECONDS")
-        return self.tables("in", self.files_per_trigger) + [f"CREATE STREAMING TABLE o{self.seed} AS {self.query.format(rows=rows)};"]
+        watermark = f"{{table}} WATERMARK ts DELAY OF INTERVAL {self.delay} SECONDS"
+        made = self.tables("in", self.files_per_trigger)
+        made.append(f"CREATE STREAMING TABLE o{self.seed} AS {self.query.format(rows=self.rows_of('STREAM ' + watermark))};")
+        if self.has_view:
+            made.append(f"CREATE MATERIALIZED VIEW v{self.seed} AS {self.query.format(rows=self.rows_of(watermark))};")
+        return made
 
-    def select(self, rows):
-        return f"SELECT {self.seed} AS seed, array({', '.join(f'CAST({c} AS STRING)' for c in self.columns)}) AS cells FROM {rows};"
+    def select(self, what, rows):
+        return f"SELECT '{what}{self.seed}' AS name, array({', '.join(f'CAST({c} AS STRING)' for c in self.columns)}) AS cells FROM {rows};"
+
+    def results(self):
+        return [self.select(what, f"{what}{self.seed}") for what in ("ov" if self.has_view else "o")]
 
     def batch(self, folder):
-        """The same query over the same rows, read whole, without the closing event and the rows without time."""
-        rows = self.rows_of(f"{{table}} WHERE ts < TIMESTAMP'{text_of(CLOSING)}'")
-        return self.tables(folder, 1000) + [self.select(f"({self.query.format(rows=rows)})")]
+        """The same query over the same rows, read whole, without the rows without time; the streaming table's without the closing event."""
+        made = self.tables(folder, 1000)
+        made.append(self.select("o", f"({self.query.format(rows=self.rows_of(f'{{table}} WHERE ts < TIMESTAMP{text_of(CLOSING)!r}'))})"))
+        if self.has_view:
+            made.append(self.select("v", f"({self.query.format(rows=self.rows_of('{table} WHERE ts IS NOT NULL'))})"))
+        return made
 
     def files(self):
         """[(run, table, lines)] in order of arrival: cut anywhere, the cuts dealt to runs in order."""
@@ -108,7 +121,7 @@ class Question:
 
 
 def ask(leat, folder, questions, threads):
-    """Runs the pipeline of some seeds; {seed: (rows of the streaming table, rows of the batch query)}."""
+    """Runs the pipeline of some seeds; {table: (its rows, rows of the batch query)}."""
     inputs = os.path.join(folder, "in")
     for q in questions:
         for i in range(q.sources):
@@ -121,11 +134,12 @@ def ask(leat, folder, questions, threads):
             number += 1
             write_lines(os.path.join(inputs, table), f"{number:05d}.json", lines, FIRST_FILE_TIME + number)
         pending = [f for f in pending if f[0] != run]
-        pipeline.run("--threads", str(threads))
+        pipeline.run("--threads", str(1 + (threads + run) % 4))
     expect(not pending, "files were left over")
-    got = pipeline.query("\n".join(q.select(f"o{q.seed}") for q in questions), "--data", pipeline.data)
+    got = pipeline.query("\n".join(line for q in questions for line in q.results()), "--data", pipeline.data)
     batch = Pipeline(leat, os.path.join(folder, "batch"), "").query("\n".join(line for q in questions for line in q.batch(inputs)))
     pipeline.expect_balanced()
     late = [row for row in pipeline.late() if row[0] == "LATE"]
     expect(not late, lambda: f"{len(late)} rows were called late, none is: {late[0]}")
-    return {q.seed: tuple([row["cells"] for row in rows if row["seed"] == q.seed] for rows in (got, batch)) for q in questions}
+    names = {f"{what}{q.seed}": q for q in questions for what in ("ov" if q.has_view else "o")}
+    return {name: (q, *([row["cells"] for row in rows if row["name"] == name] for rows in (got, batch))) for name, q in names.items()}

@@ -109,6 +109,7 @@ struct mongodb_store {
     bool transactions;             // the deployment has them
     _Atomic size_t transaction_bytes;  // what a lane's transaction may have; halved when the server could not hold one
     _Atomic bool claimed;          // every lane's record is ours, its session that of the lane's client
+    _Atomic uint64_t writing;      // last epoch of which rows may be there before it is committed: parts, plain rows
     bool collection_made;          // leat_pipeline is there
     _Atomic bool abandoned;        // a lane did not come back when leat was to stop: nothing of this may be given back
     uint32_t wanted_lanes;         // by option

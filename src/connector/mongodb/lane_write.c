@@ -120,12 +120,13 @@ static enum status commit_part(struct lane *lane, struct error *e) {
     return failpoint("mongodb.part", e);
 }
 
-// A large epoch's inserts, and all of a plain one, are written outside: first it is made sure that the record is ours.
+// A large epoch's inserts, and all of a plain one, are written outside: first it is made sure that the record is ours. One of which rows are there,
+// by a run that did not come to its end, is taken for large: an insert that is there ends a transaction.
 static enum status begin_mode(struct lane *lane, enum lane_mode mode, struct error *e) {
     struct mongodb_failure f = {0};
     if (!lane->client) return error_set(e, STATUS_UNREACHABLE, "LEAT_UNREACHABLE", "MongoDB at %.200s: the connection was lost", lane->store->config.hosts);
     lane->mode = mode;
-    lane->large |= lane->last_bytes > lane->store->transaction_bytes;
+    lane->large |= lane->last_bytes > lane->store->transaction_bytes || lane->store->writing == lane->store->epoch.record.epoch;
     if (mode == LANE_TRANSACTION && !lane->large) return STATUS_OK;
     enum status status = record_write(lane, false, false, &f, e);
     return status != STATUS_OK && f.kind ? lane_fail(lane, &f, "writing leat_pipeline", e) : status;

@@ -2,6 +2,7 @@
 // record.c: what leat remembers in a database: collection `leat_pipeline`, a document per pipeline and lane.
 //
 //     { _id: "<uuid>-<lane>", pipeline, lane, lanes, incarnation, epoch, digest, clock,      which epoch the lane has
+//       writing,                                                                             which epoch it has rows of that are not all of it
 //       owner, session }                                                                     who writes: a number drawn by its process, its session
 //     { _id: "<uuid>-tables", pipeline, beginning, tables }                                  collections whose first rows are of that epoch
 //
@@ -82,6 +83,7 @@ struct lane_record {
     struct sink_record record;
     int64_t owner;
     int64_t lanes;
+    uint64_t writing;              // epoch of which rows may be there before it is committed
     uint8_t session[16];
     bool has_session;
 };
@@ -95,6 +97,7 @@ static void read_record(struct mongodb_store *s, const uint8_t *bytes, size_t si
     out->record.digest = (uint64_t)document_find_integer(bytes, size_bytes, "digest", 0);
     out->owner = document_find_integer(bytes, size_bytes, "owner", 0);
     out->lanes = document_find_integer(bytes, size_bytes, "lanes", 0);
+    out->writing = (uint64_t)document_find_integer(bytes, size_bytes, "writing", 0);
     out->has_session = document_find(bytes, size_bytes, "session", &v) && v.type == DOCUMENT_BINARY && v.size_bytes == 21;
     if (out->has_session) memcpy(out->session, v.bytes + 5, 16);
 }
@@ -305,8 +308,10 @@ enum status record_claim(struct mongodb_store *s, struct lane *lane, struct erro
     struct mongodb_failure f = {0};
     bool more = false;
     TRY(find_records(s, lane, records, e));
-    for (uint32_t i = 0; i < LANES_MAX; i++) {  // nothing is taken from somebody who is ahead
-        if (records[i].found) TRY(record_check(s, &records[i].record, e));
+    for (uint32_t i = 0; i < LANES_MAX; i++) {
+        if (!records[i].found) continue;
+        TRY(record_check(s, &records[i].record, e));  // nothing is taken from somebody who is ahead
+        if (records[i].writing > s->writing) s->writing = records[i].writing;
     }
     TRY(kill_sessions(s, lane, records, e));
     TRY(failpoint("mongodb.claim", e));
@@ -375,9 +380,12 @@ enum status record_write(struct lane *lane, bool done, bool in_transaction, stru
         return mongodb_client_error(&s->config, f, "writing leat_pipeline", e);
     }
     TRY(check_concern(lane, "writing leat_pipeline", e));
-    if (document_find_integer(lane->reply.data, lane->reply.size_bytes, "n", 0) == 1) return STATUS_OK;
-    s->claimed = false;
-    return fenced(s, e);
+    if (document_find_integer(lane->reply.data, lane->reply.size_bytes, "n", 0) != 1) {
+        s->claimed = false;
+        return fenced(s, e);
+    }
+    if (!done) s->writing = s->epoch.record.epoch;
+    return STATUS_OK;
 }
 
 // --- tables that begin ---

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a server may answer in the middle of an epoch: lost transactions, commits of unknown outcome, cut connections, a primary that steps down.
+
+The answers are made by the server's own `failCommand`, for leat's connections alone; each case asserts that they were given.
+"""
+import contextlib
+import time
+
+import pymongo.errors
+from harness import expect, wait_until
+from suite import SHORT_EPOCHS, Suite, kinds
+
+LOST, UNKNOWN = ["TransientTransactionError"], ["UnknownTransactionCommitResult"]
+REPLICATION = {"code": 64, "codeName": "WriteConcernFailed", "errmsg": "waiting for replication timed out"}
+# Commands, what they answer, how often in a row.
+CASES = [
+    (["commitTransaction"], {"closeConnection": True}, 1),
+    (["commitTransaction"], {"closeConnection": True}, 3),
+    (["commitTransaction"], {"writeConcernError": REPLICATION}, 2),
+    (["commitTransaction"], {"writeConcernError": REPLICATION}, 9),
+    (["commitTransaction"], {"errorCode": 251, "errorLabels": LOST}, 1),
+    (["commitTransaction"], {"errorCode": 112, "errorLabels": LOST}, 7),
+    (["commitTransaction"], {"errorCode": 50, "errorLabels": UNKNOWN}, 2),
+    (["commitTransaction"], {"errorCode": 91, "errorLabels": UNKNOWN}, 4),
+    (["update"], {"errorCode": 112, "errorLabels": LOST}, 1),
+    (["update"], {"errorCode": 112, "errorLabels": LOST}, 12),
+    (["update"], {"errorCode": 189}, 3),
+    (["update"], {"closeConnection": True}, 2),
+    (["insert"], {"errorCode": 257}, 1),
+    (["insert"], {"errorCode": 388}, 9),
+    (["insert"], {"errorCode": 365, "errorLabels": LOST}, 2),
+    (["insert"], {"closeConnection": True}, 1),
+    (["insert"], {"writeConcernError": REPLICATION}, 2),
+    (["findAndModify"], {"errorCode": 189}, 1),
+    (["findAndModify"], {"writeConcernError": REPLICATION}, 1),
+    (["killSessions"], {"errorCode": 13}, 1),
+    (["find"], {"closeConnection": True}, 1),
+    (["insert", "update", "commitTransaction"], {"closeConnection": True}, 9),
+]
+STANDALONE = [c for c in CASES if c[0] != ["commitTransaction"] and c[0] != ["killSessions"]]
+ROWS, STEPS = 2000, 3
+
+
+class Failures(Suite):
+    @contextlib.contextmanager
+    def failing(self, commands, answer, times):
+        """The server answers so; yields a function that says how many of the answers were given."""
+        point = {"configureFailPoint": "failCommand"}
+        before = self.client.admin.command({**point, "mode": "off"})["count"]
+        self.client.admin.command({**point, "mode": {"times": times}, "data": {"failCommands": commands, "appName": "leat", **answer}})
+        try:
+            yield lambda: self.client.admin.command({**point, "mode": "off"})["count"] - before
+        finally:
+            self.client.admin.command({**point, "mode": "off"})
+
+    @kinds("replica", "standalone")
+    def test_answers(self):
+        rows = self.numbered(ROWS)
+        path = self.events(rows)
+        given = 0
+        cases = CASES if self.server.kind == "replica" else STANDALONE
+        for commands, answer, times in cases:
+            database, at = self.database()
+            p = self.pipeline(self.counting(path, at), SHORT_EPOCHS)
+            if commands == ["killSessions"]:  # they are of a start before this one
+                p.run(failpoint="mongodb.commit=kill:2")
+            what = f"{commands} {answer} {times} times"
+            begin = time.monotonic()
+            with self.failing(commands, answer, times) as count:
+                process, code = p.run()
+                met = count()
+            expect(code == 0, lambda w=what, x=process: f"{w}: exit {code}\n{x.text()}")
+            expect(met >= 1, f"{what}: no command met it")
+            given += met
+            print(what, time.monotonic()-begin, flush=True)
+            self.expect_counted(database, rows, what)
+            self.expect_records(database)
+            expect(not p.dead(), f"{what}: {p.dead()[:3]}")
+            p.expect_balanced()
+        return f"{len(cases)} cases, {given} answers"
+
+    def test_steps_down(self):
+        """The primary gives up its place in the middle of transactions, and takes it again."""
+        rows = self.numbered(30000)
+        path = self.events(rows)
+        database, at = self.database()
+        p = self.pipeline(self.counting(path, at), SHORT_EPOCHS)
+        process = p.start(available_now=True)
+        seen = 0
+        for _ in range(STEPS):
+            wait_until("more rows have come", lambda: self.count(database) > seen + 500, 60, process)
+            with contextlib.suppress(pymongo.errors.PyMongoError):
+                self.client.admin.command("replSetStepDown", 1, force=True)
+            time.sleep(0.5)
+            seen = wait_until("there is a primary again", lambda: self.count(database) or 1, 60)
+        running = process.poll() is None
+        code = process.wait(120)
+        expect(code == 0, f"exit {code}\n{process.text()}")
+        expect(running, "the run was over before the primary stepped down so often")
+        self.expect_counted(database, rows, "after the steps")
+        self.expect_records(database)
+        return f"{STEPS} times"
+
+    @staticmethod
+    def count(database):
+        try:
+            return database.kept.estimated_document_count()
+        except pymongo.errors.PyMongoError:
+            return 0
