@@ -3,6 +3,7 @@
 //
 //     through PROJECT   where the columns used are columns or fields below (nothing is computed twice)
 //     through UNION     into every input
+//     through WATERMARK where it does not speak of the event time, as in Spark: what it keeps out does not move the watermark
 //     into JOIN         to the side it speaks of; an equality between the sides becomes a key, a cross product an inner join
 //
 // What draws or can fail stays above a join: it would be asked about rows that the join leaves out. Filters are not merged: one that
@@ -76,6 +77,17 @@ static struct plan_node *push_union(struct resolver *r, struct plan_node *u, str
     return n;
 }
 
+struct column_search {
+    uint32_t ordinal;
+    bool found;
+};
+
+static bool find_column(struct expr *e, void *context) {
+    struct column_search *s = context;
+    s->found |= e->kind == EXPR_COLUMN && e->ordinal == s->ordinal;
+    return !s->found;
+}
+
 static struct plan_node *push_join(struct resolver *r, struct plan_node *j, struct expr *condition, uint32_t rounds, bool *moved) {
     uint32_t first, end, width = j->inputs[0]->attribute_count;
     if (!is_safe(condition) || !expr_column_range(condition, &first, &end)) return j;
@@ -101,6 +113,16 @@ static struct plan_node *push_join(struct resolver *r, struct plan_node *j, stru
     return n->condition && join_keys(r->arena, n) == STATUS_OK ? n : NULL;
 }
 
+static struct plan_node *push_watermark(struct resolver *r, struct plan_node *w, struct expr *condition, uint32_t rounds, bool *moved) {
+    struct column_search s = {.ordinal = w->watermark_column};
+    expr_walk(condition, find_column, &s);
+    if (s.found || !expr_has_kind(condition, EXPR_COLUMN)) return w;
+    *moved = true;
+    struct plan_node *n = plan_copy(r->arena, w);
+    if (n) n->inputs[0] = filter_over(r, w->inputs[0], condition, rounds);
+    return n && n->inputs[0] ? n : NULL;
+}
+
 // Past another filter, if it cannot fail: the order of those that can is kept.
 static struct plan_node *push_past(struct resolver *r, struct plan_node *f, struct expr *condition, uint32_t rounds, bool *moved) {
     if (!is_safe(condition) || !rounds) return f;
@@ -121,6 +143,8 @@ static struct plan_node *push(struct resolver *r, struct plan_node *input, struc
         return push_union(r, input, condition, rounds, moved);
     case PLAN_JOIN:
         return push_join(r, input, condition, rounds, moved);
+    case PLAN_WATERMARK:
+        return push_watermark(r, input, condition, rounds, moved);
     case PLAN_FILTER:
         return push_past(r, input, condition, rounds, moved);
     default:

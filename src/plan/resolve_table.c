@@ -347,8 +347,9 @@ enum status apply_watermark(struct resolver *r, const struct urelation *u, struc
     struct expr *e;
     const char *name;
     TRY(resolve_expr(&c, w->expr, &e, &name));
-    bool is_time = e->type->id == TYPE_TIMESTAMP || e->type->id == TYPE_TIMESTAMP_NTZ;
-    if (!is_time && relation->node->streaming)
+    if (relation->node->streaming && (w->delay_us < 0 || w->delay_months < 0))
+        return complain(r, (struct complaint){.span = w->span, .condition = "LEAT_INVALID_OPTION", .label = "below 0"}, "the delay of a watermark should not be negative");
+    if (e->type->id != TYPE_TIMESTAMP && relation->node->streaming)
         return complain(r, (struct complaint){.span = w->expr->span, .condition = "EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE", .label = type_name_sql(r->arena, e->type)},
                         "the event time `%s` must be a TIMESTAMP, not %s", name, type_name_sql(r->arena, e->type));
     uint32_t width = relation->node->attribute_count, ordinal = e->kind == EXPR_COLUMN ? e->ordinal : width;

@@ -5,6 +5,7 @@
 #include "column/datetime.h"
 #include "column/decimal.h"
 #include "column/value.h"
+#include "expr/from_json.h"
 #include "json/json.h"
 #include <pthread.h>
 #include <math.h>
@@ -192,6 +193,18 @@ static bool append_text_value(const struct type *type, const char *text, size_t 
         bool ok = type->id == TYPE_TIMESTAMP ? parse_timestamp(text, size_bytes, &timezone_utc, &us) : parse_timestamp_ntz(text, size_bytes, &us);
         if (ok) column_builder_append_fixed(out, &us);
         return ok;
+    }
+    if (type->id == TYPE_INTERVAL_DT) {
+        int64_t us;
+        if (!interval_from_text(NULL, text, size_bytes, type, &us)) return false;
+        column_builder_append_fixed(out, &us);
+        return true;
+    }
+    if (type->id == TYPE_INTERVAL_YM) {
+        int64_t months;
+        if (!interval_from_text(NULL, text, size_bytes, type, &months)) return false;
+        column_builder_append_fixed(out, &(int32_t){(int32_t)months});
+        return true;
     }
     if (type->id == TYPE_DECIMAL) {
         decimal value;
