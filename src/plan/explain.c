@@ -199,10 +199,16 @@ static enum status draw_operator(struct drawing *d, const struct plan_node *n) {
     return STATUS_OK;
 }
 
-static enum status draw_notes(struct drawing *d, const struct plan_node *n, bool below_watermark) {
+static enum status draw_notes(struct drawing *d, const struct plan_node *n) {
     if (n->kind == PLAN_SCAN && d->streaming) TRY(put(d, n->streaming ? "  -- stream" : "  -- read whole when the flow starts"));
     if (n->streaming && n->changes == CHANGES_RETRACT && n->kind != PLAN_PROJECT && n->kind != PLAN_FILTER) TRY(put(d, "  -- rows change"));
-    if (n->streaming && n->kind == PLAN_AGGREGATE && n->key_count && !below_watermark) TRY(put(d, "; state grows with the number of keys"));
+    uint32_t time = n->streaming && n->kind == PLAN_AGGREGATE ? plan_time_key(n) : PLAN_NO_TIME;
+    if (time != PLAN_NO_TIME) {
+        const char *name = n->attributes[time].name, *end = n->attributes[time].type->id == TYPE_STRUCT ? ".end" : "";
+        return n->emits_closed ? buffer_printf(d->out, "  -- each row leaves once, when the watermark passes %s%s; its state goes then", name, end)
+                               : buffer_printf(d->out, "%s until the watermark passes %s%s; its state goes then", n->changes == CHANGES_RETRACT ? "" : "  -- kept", name, end);
+    }
+    if (n->streaming && n->kind == PLAN_AGGREGATE && n->key_count) TRY(put(d, "; state grows with the number of keys"));
     return STATUS_OK;
 }
 
@@ -213,7 +219,7 @@ static enum status draw(struct drawing *d, struct plan_node *n, uint32_t depth) 
     TRY(node_map_put(&d->drawn, n, n));
     if (node_map_find(&d->parents, n)) TRY(buffer_printf(d->out, "(node %u) ", n->id));
     TRY(draw_operator(d, n));
-    TRY(draw_notes(d, n, false));
+    TRY(draw_notes(d, n));
     if (n->kind == PLAN_JOIN && n->condition) {
         TRY(put(d, " if "));
         TRY(draw_expr(d, n->condition, n, 0));
