@@ -137,7 +137,7 @@ struct cql_column_spec {
 };
 
 // Lives as long as its session and never changes; the same text gives the same one. Re-preparing on a server that has forgotten it, or on
-// another host, is done inside. Rows of a cursor describe their columns themselves (a schema may change between two executions).
+// another host, is done inside; one whose values are of other types now ends in LEAT_CASSANDRA_SCHEMA_CHANGED from then on, and cql_prepare gives another. Rows of a cursor describe their columns themselves (a schema may change between two executions).
 struct cql_prepared {
     const char *text;
     const struct cql_column_spec *binds;    // one per `?`, in order

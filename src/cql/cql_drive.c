@@ -112,6 +112,11 @@ void call_lost(struct cql_session *s, struct call *c, const struct error *reason
 
 static void put_on(struct cql_session *s, struct call *c, struct connection *connection) {
     struct error e;
+    if (call_is_outdated(c, &e)) {
+        call_fail(s, c, &e);
+        return;
+    }
+    if (connection->waiters && call_waits_for_prepare(connection, c)) return;
     c->attempt_deadline_us = clock_monotonic_us() + s->config.attempt_timeout_us;
     if (connection_send(connection, c) == STATUS_OK) return;
     (void)error_no_memory(&e);

@@ -36,6 +36,7 @@ struct prepared {
     struct cql_id result_id;       // under the lock, as `columns`: a server may replace them
     struct cql_columns *columns;
     struct cql_columns *first_columns;  // that `public` shows
+    _Atomic bool outdated;         // its values are of other types now: bytes of the old ones could be taken for something else, so it is not sent again
     struct prepared *next;
 };
 
@@ -252,6 +253,8 @@ enum status connection_take_frame(struct connection *c, const struct cql_frame *
 void connection_release_stream(struct connection *c, uint16_t stream);
 
 // ---- cql_prepare.c ----
+bool call_is_outdated(const struct call *call, struct error *e);  // a statement of it is not to be sent any more
+bool call_waits_for_prepare(struct connection *c, struct call *call);  // true: it waits there with others for a statement that is being prepared again
 void call_unprepared(struct connection *c, struct call *call, const struct cql_id *id);  // the server has forgotten a statement of it
 void prepared_replace_columns(struct prepared *p, const struct cql_id *result_id, struct cql_columns *columns);
 void prepared_free(struct cql_session *s, struct prepared *p);

@@ -2,7 +2,8 @@
 // cql_prepare.c: prepared statements: made once for the session, made again wherever a server does not know them.
 //
 // An id is the server's hash of keyspace and text, the same on every host, so a statement prepared on one is executed on any: the one that has not
-// seen it answers UNPREPARED, and is told once, however many calls wait for it.
+// seen it answers UNPREPARED, and is told once, however many calls wait for it. A statement whose values turn out to be of other types then is never sent
+// again; cql_prepare makes a new one of its text.
 #include "base/clock.h"
 #include "cql/cql_internal.h"
 
@@ -47,6 +48,7 @@ static enum status adopt(struct cql_session *s, struct prepared *p, const struct
     enum status status = cql_decode_prepared(&r, version, &arena, s->memory, &body, e);
     if (status == STATUS_OK && (!same_binds(p, &body) || !id_equal(&p->id, &body.id))) {
         status = error_set(e, STATUS_CONFLICT, "LEAT_CASSANDRA_SCHEMA_CHANGED", "the columns of `%s` are others than when it was prepared", p->public.text);
+        atomic_store_explicit(&p->outdated, true, memory_order_relaxed);
     }
     if (status == STATUS_OK) prepared_replace_columns(p, &body.result_id, body.columns);
     cql_columns_unref(body.columns);
@@ -95,6 +97,36 @@ static struct prepared *find_in_call(const struct call *call, const struct cql_i
     return NULL;
 }
 
+bool call_is_outdated(const struct call *call, struct error *e) {
+    for (size_t i = 0; i < call->statements.count; i++) {
+        const struct statement *statement = vector_at(&call->statements, i);
+        if (!statement->prepared || !atomic_load_explicit(&statement->prepared->outdated, memory_order_relaxed)) continue;
+        error_set(e, STATUS_CONFLICT, "LEAT_CASSANDRA_SCHEMA_CHANGED", "the columns of `%s` are others than when it was prepared", statement->prepared->public.text);
+        return true;
+    }
+    return false;
+}
+
+static void wait_for_prepare(struct connection *c, struct call *call, struct prepared *p) {
+    call->target = p;
+    call->connection = c;
+    call->place = CALL_WAITS_PREPARE;
+    call->next = c->waiters;
+    c->waiters = call;
+}
+
+bool call_waits_for_prepare(struct connection *c, struct call *call) {
+    for (const struct call *waiter = c->waiters; waiter; waiter = waiter->next) {
+        for (size_t i = 0; i < call->statements.count; i++) {
+            const struct statement *statement = vector_at(&call->statements, i);
+            if (statement->prepared != waiter->target) continue;
+            wait_for_prepare(c, call, waiter->target);
+            return true;
+        }
+    }
+    return false;
+}
+
 void call_unprepared(struct connection *c, struct call *call, const struct cql_id *id) {
     struct cql_session *s = c->session;
     struct error e;
@@ -116,11 +148,7 @@ void call_unprepared(struct connection *c, struct call *call, const struct cql_i
             return;
         }
     }
-    call->target = p;
-    call->connection = c;
-    call->place = CALL_WAITS_PREPARE;
-    call->next = c->waiters;
-    c->waiters = call;
+    wait_for_prepare(c, call, p);
     if (!prepare) return;
     prepare->opcode = CQL_OP_PREPARE;
     prepare->prepare_text = p->public.text;
@@ -134,7 +162,7 @@ void call_unprepared(struct connection *c, struct call *call, const struct cql_i
 
 static struct prepared *find_by_text(struct cql_session *s, const char *text) {
     struct prepared *p = s->prepared;
-    while (p && strcmp(p->public.text, text)) p = p->next;
+    while (p && (p->outdated || strcmp(p->public.text, text))) p = p->next;
     return p;
 }
 

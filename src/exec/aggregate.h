@@ -69,6 +69,8 @@ struct aggregate_self {
     bool emits_closed;               // and leave then, once
     bool time_is_window;             // of a window its end
     uint32_t time_key;
+    bool in_panes;                   // groups are slides of windows
+    int64_t slide_us, pane_rest_us;  // how long after a slide its last window ends; 0 where groups are windows themselves
     uint32_t session_key;            // NO_SESSION, or which key is a session: its groups merge
     struct key_layout prefix;        // the other keys
     struct hash_table open_sessions[KEY_PARTITIONS];  // prefix → struct session_list
@@ -100,6 +102,10 @@ enum status aggregate_close_groups(struct operator *op, struct worker *w, uint32
 int64_t aggregate_earliest(struct operator *op);
 void aggregate_forget_ends(struct operator *op);                                                     // they are to be indexed anew
 
+// aggregate_pane.c
+enum status aggregate_emit_panes(struct operator *op, struct worker *w, uint32_t key_partition) WARN_UNUSED;  // windows that close
+int64_t aggregate_next_pane_end(const struct operator *op, int64_t earliest);  // of the first window that has not closed yet
+
 // aggregate.c: adds rows to the groups they belong to; *kept is in `a`.
 enum status aggregate_update(struct operator *op, struct worker *w, bool partial, struct fold *f, const struct batch *b, struct arena *a) WARN_UNUSED;
 
@@ -125,6 +131,10 @@ enum status aggregate_apply_values(struct operator *op, uint32_t key_partition, 
 void aggregate_clear_values(struct operator *op, uint32_t key_partition);
 
 // aggregate_result.c
+// Results of some groups as a batch; groups whose result fails are left out of its selection. ends: of the windows that stand in the place of the
+// groups' own; NULL: their own. NULL: worker->error says why.
+struct batch *aggregate_results(struct operator *op, struct worker *w, struct group **groups, const int64_t *ends, uint32_t count, uint64_t sequence, bool report);
+enum status aggregate_emit_made(struct operator *op, struct worker *w, struct batch *b) WARN_UNUSED;
 enum status aggregate_emit_groups(struct operator *op, struct worker *w, struct table_slot *slots, size_t group_count, uint32_t key_partition, uint64_t first_number);
 enum status aggregate_emit(struct operator *op, struct worker *w, uint32_t key_partition);
 void aggregate_commit(struct operator *op);

@@ -14,6 +14,11 @@ enum status aggregate_take_time_key(struct operator *op, struct error *e) {
     self->session_key = node->streaming && node->session_key ? node->session_key - 1 : NO_SESSION;
     self->closes = node->streaming && self->time_key != PLAN_NO_TIME;
     self->emits_closed = node->emits_closed;
+    uint32_t window_key;
+    const struct plan_node *window = plan_window_key(node, &window_key);
+    self->in_panes = window && node->in_panes;
+    if (window) key_layout_take_window(&self->layout, window_key, self->in_panes ? window->slide_us : window->window_us);
+    if (self->in_panes) self->slide_us = window->slide_us, self->pane_rest_us = window->window_us - window->slide_us;
     if (self->emits_closed && !self->closes) return error_set(e, STATUS_INTERNAL, NULL, "groups of a stream never end: none of their keys is an event time");
     if (!self->closes) return STATUS_OK;
     const struct type *type = self->layout.types[self->time_key];
@@ -43,7 +48,7 @@ enum status aggregate_drop_late(struct operator *op, struct worker *w, const str
     int64_t time = 0;
     for (; i < from.count; i++) {  // most often none is
         time = aggregate_time_of(self, columns, rows_at(&from, i));
-        if (time <= op->late_us || time == GROUP_NO_END) break;
+        if (time == GROUP_NO_END || time + self->pane_rest_us <= op->late_us) break;
     }
     if (i == from.count) return STATUS_OK;
     uint16_t *indices = arena_alloc(a, sizeof *indices * (from.count + 1));
@@ -53,7 +58,7 @@ enum status aggregate_drop_late(struct operator *op, struct worker *w, const str
     for (; i < from.count; i++) {
         uint32_t row = rows_at(&from, i);
         time = aggregate_time_of(self, columns, row);
-        if (time > op->late_us && time != GROUP_NO_END) indices[count++] = (uint16_t)row;
+        if (time != GROUP_NO_END && time + self->pane_rest_us > op->late_us) indices[count++] = (uint16_t)row;
         else TRY(worker_report_late(w, op, b, row, time == GROUP_NO_END ? NO_WATERMARK : time));
     }
     *kept = (struct rows){.indices = indices, .count = count};
@@ -90,16 +95,19 @@ static enum status emit_ended(struct operator *op, struct worker *w, const struc
 enum status aggregate_close_groups(struct operator *op, struct worker *w, uint32_t p) {
     struct aggregate_self *self = op->self;
     if (op->close_us == NO_WATERMARK) return STATUS_OK;
+    if (self->in_panes) TRY(aggregate_emit_panes(op, w, p));
+    int64_t until_us;
+    if (__builtin_sub_overflow(op->close_us, self->pane_rest_us, &until_us)) return STATUS_OK;
     struct vector taken;
     vector_init(&taken, op->execution->memory, sizeof(struct group *));
     enum status status = STATUS_OK;
     for (uint32_t d = 0; d < self->distinct_count && status == STATUS_OK; d++) {
-        status = end_groups(&self->distincts[d].tables[p], &self->distincts[d].ends[p], op->close_us, &taken);
+        status = end_groups(&self->distincts[d].tables[p], &self->distincts[d].ends[p], until_us, &taken);
     }
-    if (status == STATUS_OK) status = end_groups(&self->tables[p], &self->ends[p], op->close_us, &taken);
+    if (status == STATUS_OK) status = end_groups(&self->tables[p], &self->ends[p], until_us, &taken);
     if (status == STATUS_OK) status = aggregate_end_values(op, &taken, p);
     if (status != STATUS_OK) status = worker_no_memory(w);
-    else if (self->emits_closed && taken.count) status = emit_ended(op, w, &taken, p);
+    else if (self->emits_closed && !self->in_panes && taken.count) status = emit_ended(op, w, &taken, p);
     if (status == STATUS_OK && self->session_key != NO_SESSION && taken.count) status = aggregate_end_sessions(op, w, &taken, p);
     vector_release(&taken);
     return status;
@@ -115,7 +123,7 @@ int64_t aggregate_earliest(struct operator *op) {
         int64_t one = time_index_earliest(&self->ends[p]);
         if (one < earliest) earliest = one;
     }
-    return earliest;
+    return self->in_panes ? aggregate_next_pane_end(op, earliest) : earliest;
 }
 
 void aggregate_forget_ends(struct operator *op) {

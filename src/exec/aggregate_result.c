@@ -3,6 +3,7 @@
 // gives its old result with weight −1 (computed from the undo image) and its new one with +1; equal ones cancel here. A result
 // that cannot be computed (overflow) is a dead group: its state stays, and the row is back as soon as it can be computed.
 #include "exec/aggregate.h"
+#include <math.h>
 
 static enum status codec_save(void *context, const struct group *g, struct buffer *out) {
     const struct operator *op = context;
@@ -66,13 +67,25 @@ static enum status report_group(struct operator *op, struct worker *w, struct gr
     return status;
 }
 
-// Results of some groups as a batch; groups whose result fails are left out of its selection. NULL: worker->error says why.
-static struct batch *results(struct operator *op, struct worker *w, struct group **groups, uint32_t count, uint64_t sequence, bool report) {
+// Windows of the given ends in the place of those that the keys have.
+static enum status put_windows(const struct operator *op, const int64_t *ends, uint32_t count, struct batch *b) {
+    const struct aggregate_self *self = op->self;
+    struct column *c = &b->columns[self->time_key];
+    TRY(column_make(&b->arena, self->layout.types[self->time_key], count, false, c));
+    for (uint32_t i = 0; i < count; i++) {
+        ((int64_t *)c->children[0].values)[i] = ends[i] - self->slide_us - self->pane_rest_us;
+        ((int64_t *)c->children[1].values)[i] = ends[i];
+    }
+    return STATUS_OK;
+}
+
+struct batch *aggregate_results(struct operator *op, struct worker *w, struct group **groups, const int64_t *ends, uint32_t count, uint64_t sequence, bool report) {
     const struct aggregate_self *self = op->self;
     struct execution *x = op->execution;
     struct batch *b = operator_batch(op, sequence, count, self->key_count + self->call_count);
     const void **states = b ? arena_alloc(&b->arena, sizeof(void *) * (count + 1)) : NULL;
     enum status status = states ? key_columns(&self->layout, groups, count, &b->arena, b->columns) : STATUS_NO_MEMORY;
+    if (status == STATUS_OK && ends) status = put_windows(op, ends, count, b);
     if (states) eval_begin(&w->eval, x->config.session, x->memory, &b->arena, NULL, x->now_us, count);
     for (uint32_t k = 0; k < self->call_count && status == STATUS_OK; k++) {
         const struct call_plan *c = &self->calls[k];
@@ -107,7 +120,7 @@ static struct batch *results(struct operator *op, struct worker *w, struct group
     return b;
 }
 
-static enum status emit_made(struct operator *op, struct worker *w, struct batch *b) {
+enum status aggregate_emit_made(struct operator *op, struct worker *w, struct batch *b) {
     operator_count(op, w, FATE_MADE, b->selected_count);
     return operator_emit(op, w, b);
 }
@@ -117,8 +130,8 @@ enum status aggregate_emit_groups(struct operator *op, struct worker *w, struct 
         struct group *groups[BATCH_ROWS];
         uint32_t count = group_count - begin < BATCH_ROWS ? (uint32_t)(group_count - begin) : BATCH_ROWS;
         for (uint32_t i = 0; i < count; i++) groups[i] = slots[begin + i].group;
-        struct batch *b = results(op, w, groups, count, operator_sequence(op, p, first_number + begin / BATCH_ROWS), true);
-        enum status status = b ? emit_made(op, w, b) : w->error.status;
+        struct batch *b = aggregate_results(op, w, groups, NULL, count, operator_sequence(op, p, first_number + begin / BATCH_ROWS), true);
+        enum status status = b ? aggregate_emit_made(op, w, b) : w->error.status;
         batch_unref(b);
         TRY(status);
     }
@@ -155,9 +168,15 @@ static enum status load_olds(struct operator *op, struct state_table *s, const s
     return STATUS_OK;
 }
 
+static bool sign_of(const struct column *c, uint32_t row) {
+    if (!column_is_valid(c, row)) return false;
+    return c->type->id == TYPE_DOUBLE ? signbit(column_double(c, row)) : c->type->id == TYPE_FLOAT && signbit(column_float(c, row));
+}
+
+// Zeros of different signs are equal values, and different rows: who reads them may print them.
 static bool same_row(const struct batch *a, uint32_t a_row, const struct batch *b, uint32_t b_row) {
     for (uint32_t c = 0; c < a->column_count; c++) {
-        if (!value_equal(&a->columns[c], a_row, &b->columns[c], b_row)) return false;
+        if (!value_equal(&a->columns[c], a_row, &b->columns[c], b_row) || sign_of(&a->columns[c], a_row) != sign_of(&b->columns[c], b_row)) return false;
     }
     return true;
 }
@@ -211,20 +230,20 @@ struct change_chunk {
 static enum status emit_pair(struct operator *op, struct worker *w, const struct change_chunk *k, uint64_t sequence) {
     struct batch *old = NULL, *now = NULL;
     enum status status = STATUS_OK;
-    if (k->old_count && !(old = results(op, w, k->olds, k->old_count, sequence, false))) status = w->error.status;
-    if (status == STATUS_OK && k->now_count && !(now = results(op, w, k->nows, k->now_count, sequence + 1, true))) status = w->error.status;
+    if (k->old_count && !(old = aggregate_results(op, w, k->olds, NULL, k->old_count, sequence, false))) status = w->error.status;
+    if (status == STATUS_OK && k->now_count && !(now = aggregate_results(op, w, k->nows, NULL, k->now_count, sequence + 1, true))) status = w->error.status;
     if (status == STATUS_OK && old && now && cancel_equal(old, now, k->old_of, k->new_of, k->pair_count) != STATUS_OK) status = worker_no_memory(w);
     if (status == STATUS_OK && old) {
         int8_t *weights = arena_alloc(&old->arena, old->row_count + 1);
         if (weights) {
             memset(weights, -1, old->row_count);
             old->weights = weights;
-            status = emit_made(op, w, old);
+            status = aggregate_emit_made(op, w, old);
         } else {
             status = worker_no_memory(w);
         }
     }
-    if (status == STATUS_OK && now) status = emit_made(op, w, now);
+    if (status == STATUS_OK && now) status = aggregate_emit_made(op, w, now);
     batch_unref(old);
     batch_unref(now);
     return status;
@@ -359,7 +378,7 @@ enum status aggregate_restore(struct operator *op, struct reader *in, struct err
 
 enum status aggregate_describe(struct operator *op, struct buffer *out) {
     const struct aggregate_self *self = op->self;
-    TRY(buffer_append_string(out, self->session_key != NO_SESSION ? "aggregate sessions" : self->closes ? "aggregate closing" : "aggregate"));
+    TRY(buffer_append_string(out, self->session_key != NO_SESSION ? "aggregate sessions" : self->in_panes ? "aggregate panes" : self->closes ? "aggregate closing" : "aggregate"));
     for (uint32_t i = 0; i < self->key_count; i++) {
         TRY(buffer_append_byte(out, ' '));
         TRY(type_print(self->layout.types[i], out));

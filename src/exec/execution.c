@@ -12,7 +12,7 @@ const struct operator_class *operator_class_for(const struct plan_node *node) {
     case PLAN_PROJECT: return &project_class;
     case PLAN_FILTER: return &filter_class;
     case PLAN_AGGREGATE: return &aggregate_class;
-    case PLAN_JOIN: return &join_class;
+    case PLAN_JOIN: return node->join_time ? &stream_join_class : &join_class;
     case PLAN_SORT: return &sort_class;
     case PLAN_LIMIT: return node->inputs[0]->kind == PLAN_SORT || node->inputs[0]->changes == CHANGES_RETRACT ? &topn_class : &limit_class;
     case PLAN_UNION: return &union_class;
@@ -82,7 +82,7 @@ static enum status add_operators(struct execution *x, const struct walk *all, st
         op->outputs = arena_alloc_array(&x->arena, x->config.output_count + 1, sizeof *op->outputs);
         if (!op->reaches || !op->outputs) return error_no_memory(e);
         if (!op->class) return error_set(e, STATUS_UNSUPPORTED, NULL, "this plan holds a node that cannot be run");
-        if (op->node->kind == PLAN_JOIN && !plan_input_is_static(op->node, 0) && !plan_input_is_static(op->node, 1)) x->has_batch_join = true;
+        if (op->class == &join_class && !plan_input_is_static(op->node, 0) && !plan_input_is_static(op->node, 1)) x->has_batch_join = true;
     }
     x->operator_count = count;
     return STATUS_OK;

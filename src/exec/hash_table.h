@@ -76,10 +76,14 @@ static inline bool key_is_null(const struct string_view *v) { return v->size_byt
 // How the values of key columns become keys.
 enum key_mode { KEY_NONE, KEY_INTEGER, KEY_STRING, KEY_ENCODED };
 
+enum { KEY_NO_WINDOW = UINT32_MAX };
+
 struct key_layout {
     enum key_mode mode;
     uint32_t column_count;
     const struct type **types;
+    uint32_t window;           // KEY_NO_WINDOW, or which column is a time window of one length, never NULL: its end alone is in the key, last, as
+    int64_t window_us;         // eight bytes; keys that differ in it alone are of one partition
 };
 // Keys and hashes of some rows of a batch, dense: item i belongs to rows_at(rows, i).
 struct key_batch {
@@ -89,6 +93,7 @@ struct key_batch {
 };
 
 void key_layout_init(struct key_layout *l, const struct type **types, uint32_t column_count);
+void key_layout_take_window(struct key_layout *l, uint32_t column, int64_t window_us);  // after init
 // Keys point into columns or the arena.
 enum status key_batch_make(const struct key_layout *l, const struct column *columns, const struct rows *rows, struct arena *a, struct memory *memory,
                            struct key_batch *out) WARN_UNUSED;

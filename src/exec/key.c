@@ -26,12 +26,26 @@ void key_layout_init(struct key_layout *l, const struct type **types, uint32_t c
     l->types = types;
     l->column_count = column_count;
     l->mode = KEY_ENCODED;
+    l->window = KEY_NO_WINDOW;
     if (column_count == 0) l->mode = KEY_NONE;
     if (column_count == 1 && is_integer_key(types[0])) l->mode = KEY_INTEGER;
     if (column_count == 1 && type_is_text(types[0])) l->mode = KEY_STRING;
 }
 
+void key_layout_take_window(struct key_layout *l, uint32_t column, int64_t window_us) {
+    l->window = column;
+    l->window_us = window_us;
+}
+
+// The partition's bits are those of the other columns.
+static uint64_t window_hash(const char *bytes, size_t size_bytes) {
+    enum { PARTITION_SHIFT = 61, END_BYTES = 8 };
+    uint64_t others = checksum64(bytes, size_bytes < END_BYTES ? 0 : size_bytes - END_BYTES, 0), all = checksum64(bytes, size_bytes, 0);
+    return (others >> PARTITION_SHIFT) << PARTITION_SHIFT | (all & ((UINT64_C(1) << PARTITION_SHIFT) - 1));
+}
+
 uint64_t key_hash(const struct key_layout *l, const struct string_view *key) {
+    if (l->window != KEY_NO_WINDOW) return window_hash(string_view_data(key), key->size_bytes);
     if (key_is_null(key)) return mix(NULL_HASH);
     if (l->mode == KEY_NONE) return 0;
     if (l->mode == KEY_INTEGER) {
@@ -84,6 +98,11 @@ static void string_keys(const struct key_layout *l, const struct column *c, cons
     }
 }
 
+static enum status write_window(const struct column *c, uint32_t row, struct buffer *out) {
+    if (!column_is_valid(c, row)) return STATUS_INTERNAL;
+    return write_fixed64(out, (uint64_t)column_int64(&column_base(c)->children[1], column_index(c, row)));
+}
+
 static enum status encoded_keys(const struct key_layout *l, const struct column *columns, const struct rows *rows, struct arena *a, struct memory *memory,
                                 struct key_batch *out) {
     struct buffer bytes;
@@ -93,9 +112,11 @@ static enum status encoded_keys(const struct key_layout *l, const struct column 
         uint32_t row = rows_at(rows, i);
         buffer_clear(&bytes);
         for (uint32_t k = 0; k < l->column_count && status == STATUS_OK; k++) {
+            if (k == l->window) continue;
             status = value_write(&columns[k], row, &bytes);
             if (!column_is_valid(&columns[k], row)) out->has_null[i] = 1;
         }
+        if (l->window != KEY_NO_WINDOW && status == STATUS_OK) status = write_window(&columns[l->window], row, &bytes);
         if (status != STATUS_OK) break;
         const char *kept = (const char *)bytes.data;
         if (bytes.size_bytes > STRING_INLINE_MAX) {
@@ -145,15 +166,26 @@ static void append_integer(struct column_builder *b, const struct string_view *k
     }
 }
 
+static enum status read_window(const struct key_layout *l, struct reader *in, struct column_builder *b) {
+    int64_t end = (int64_t)read_fixed64(in), start;
+    if (in->failed || __builtin_sub_overflow(end, l->window_us, &start)) return STATUS_CORRUPT;
+    column_builder_append_fixed(&b->children[0], &start);
+    column_builder_append_fixed(&b->children[1], &end);
+    column_builder_end_struct(b);
+    return b->failed ? STATUS_NO_MEMORY : STATUS_OK;
+}
+
 static enum status append_key(const struct key_layout *l, struct group *g, struct arena *a, struct column_builder *builders) {
     if (l->mode == KEY_ENCODED) {
         char *bytes = arena_strndup(a, string_view_data(&g->key), g->key.size_bytes);  // values may point into them
         if (!bytes) return STATUS_NO_MEMORY;
         struct reader in = reader_of(bytes, g->key.size_bytes);
         for (uint32_t k = 0; k < l->column_count; k++) {
+            if (k == l->window) continue;
             value_read(&in, &builders[k]);
             if (builders[k].failed) return STATUS_NO_MEMORY;
         }
+        if (l->window != KEY_NO_WINDOW) TRY(read_window(l, &in, &builders[l->window]));
         return !in.failed && in.next == in.end ? STATUS_OK : STATUS_CORRUPT;
     }
     if (l->mode == KEY_NONE) return STATUS_OK;
@@ -210,6 +242,7 @@ static bool key_is_sound(const struct key_layout *l, const struct string_view *k
     struct reader in = reader_of(string_view_data(key), key->size_bytes);
     bool sound = true;
     for (uint32_t k = 0; k < l->column_count && sound; k++) {
+        if (k == l->window) continue;
         struct column_builder builder;
         struct column column;
         column_builder_init(&builder, &arena, l->types[k]);
@@ -217,6 +250,10 @@ static bool key_is_sound(const struct key_layout *l, const struct string_view *k
         sound = !in.failed && column_builder_finish(&builder, &column) == STATUS_OK;
     }
     arena_release(&arena);
+    if (l->window != KEY_NO_WINDOW) {
+        int64_t end = (int64_t)read_fixed64(&in), start;
+        sound = sound && !in.failed && !__builtin_sub_overflow(end, l->window_us, &start);
+    }
     return sound && in.next == in.end;
 }
 

@@ -79,7 +79,7 @@ enum status time_index_add(struct time_index *x, struct group *g) {
     return vector_push(&b->groups, &g);
 }
 
-enum status time_index_take(struct time_index *x, int64_t until, struct vector *out) {
+enum status time_index_list(const struct time_index *x, int64_t until, struct vector *out) {
     for (size_t i = x->begin; i < x->buckets.count && bucket_at(x, i)->slice <= slice_of(until); i++) {
         struct time_bucket *b = bucket_at(x, i);
         for (size_t k = 0; k < b->groups.count; k++) {
@@ -87,6 +87,11 @@ enum status time_index_take(struct time_index *x, int64_t until, struct vector *
             if (g->time <= until) TRY(vector_push(out, &g));
         }
     }
+    return STATUS_OK;
+}
+
+enum status time_index_take(struct time_index *x, int64_t until, struct vector *out) {
+    TRY(time_index_list(x, until, out));
     if (until > x->taken_until) x->taken_until = until;
     return STATUS_OK;
 }

@@ -36,6 +36,8 @@ void time_index_clear(struct time_index *x);
 enum status time_index_add(struct time_index *x, struct group *g) WARN_UNUSED;
 // Appends the groups whose time is at most `until` to `out` (of struct group *), and remembers that they were taken.
 enum status time_index_take(struct time_index *x, int64_t until, struct vector *out) WARN_UNUSED;
+// The same without remembering: they stay.
+enum status time_index_list(const struct time_index *x, int64_t until, struct vector *out) WARN_UNUSED;
 // No group ends before it; INT64_MAX: there is none.
 int64_t time_index_earliest(const struct time_index *x);
 // Before commit: a group of weight 0, which goes though its time has not come.

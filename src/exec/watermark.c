@@ -241,11 +241,12 @@ static enum status read_line(struct operator *op, struct reader *in) {
     struct time_line line = {0};
     size_t size_bytes;
     const uint8_t *text = read_bytes(in, &size_bytes);
-    if (!text && size_bytes) return STATUS_CORRUPT;
+    if ((!text && size_bytes) || (text && memchr(text, 0, size_bytes))) return STATUS_CORRUPT;
     line.source_name = copy_text(memory, text ? (const char *)text : "", size_bytes);
     line.partition = (uint32_t)read_varint(in);
     if (read_byte(in)) {
         text = read_bytes(in, &size_bytes);
+        if (text && memchr(text, 0, size_bytes)) in->failed = true;
         line.name = in->failed ? NULL : copy_text(memory, text ? (const char *)text : "", size_bytes);
         if (!line.name && !in->failed) in->failed = true;
     }
@@ -331,6 +332,20 @@ static int64_t value_at(const struct operator *op, const struct watermark_policy
     return value > self->close_us ? value : self->close_us;
 }
 
+// One WATERMARK of the text that a flow reads in several ways (filters may stand below some of its copies): it has come as far as any of them.
+static int64_t farthest_twin(const struct execution *x, const struct operator *op, const struct watermark_mark *marks, uint32_t count) {
+    int64_t farthest = NO_WATERMARK;
+    for (uint32_t i = 0, at = 0; i < x->operator_count && at < count; i++) {
+        const struct operator *twin = &x->operators[i];
+        if (twin->class != &watermark_class) continue;
+        int64_t close_us = marks[at++].close_us;
+        bool same = twin == op || (twin->node->span.begin == op->node->span.begin && twin->node->span.end == op->node->span.end &&
+                                   span_known(op->node->span) && strcmp(twin->flow_name, op->flow_name) == 0);
+        if (same && close_us > farthest) farthest = close_us;
+    }
+    return farthest;
+}
+
 enum status execution_watermarks(const struct execution *x, const struct watermark_policy *policy, struct arena *a, struct watermark_mark **out, uint32_t *count,
                                  int64_t *next_us) {
     *out = arena_alloc_array(a, x->operator_count + 1, sizeof **out);
@@ -344,6 +359,10 @@ enum status execution_watermarks(const struct execution *x, const struct waterma
         (*out)[(*count)++] = (struct watermark_mark){.flow_name = op->flow_name, .position = op->position, .late_us = self->close_us,
                                                      .close_us = value_at(op, policy, next_us)};
     }
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < x->operator_count; i++) {
+        if (x->operators[i].class == &watermark_class) (*out)[at].close_us = farthest_twin(x, &x->operators[i], *out, *count), at++;
+    }
     return STATUS_OK;
 }
 
@@ -352,6 +371,19 @@ static const struct watermark_mark *find_mark(const struct operator *op, const s
         if (marks[i].position == op->position && strcmp(marks[i].flow_name, op->flow_name) == 0) return &marks[i];
     }
     return NULL;
+}
+
+// Of an operator's input, what stands for its output: a join of two streams gives rows that are older.
+static int64_t handed_on(const struct operator *op, int64_t input_us) {
+    int64_t output_us;
+    if (!op->node->join_time || input_us == NO_WATERMARK) return input_us;
+    return __builtin_sub_overflow(input_us, op->node->join_time->handed_delay_us, &output_us) || output_us == NO_WATERMARK ? NO_WATERMARK + 1 : output_us;
+}
+
+// A join of two streams does not wait for a side that has no watermark, if the other has one.
+static bool input_counts(const struct plan_node *node, uint32_t input_index) {
+    const struct join_time *t = node->join_time;
+    return !t || t->has_watermark[input_index] || !t->has_watermark[1 - input_index];
 }
 
 void execution_set_watermarks(struct execution *x, const struct watermark_mark *marks, uint32_t count) {
@@ -367,8 +399,10 @@ void execution_set_watermarks(struct execution *x, const struct watermark_mark *
         for (uint32_t k = 0; k < op->node->input_count; k++) {
             const struct operator *input = plan_input_is_static(op->node, k) ? NULL : execution_input(x, op->node, k);
             if (!input) continue;
-            if (first || input->late_us < op->late_us) op->late_us = input->late_us;
-            if (first || input->close_us < op->close_us) op->close_us = input->close_us;
+            if (!input_counts(op->node, k)) continue;
+            int64_t late_us = handed_on(input, input->late_us), close_us = handed_on(input, input->close_us);
+            if (first || late_us < op->late_us) op->late_us = late_us;
+            if (first || close_us < op->close_us) op->close_us = close_us;
             first = false;
         }
     }

@@ -4,7 +4,7 @@
 //     start of the latest = time − (time − offset) mod slide;  the others are a slide earlier each, while time < start + size
 //
 // Stateless. A NULL time has no window: fate null-time. Under an aggregation that closes (drops_late), windows that end at the watermark or before
-// are not made, and a row that has no other is late.
+// are not made, and a row that has no other is late; in panes, a row gets the slide it falls in alone, for all its windows.
 #include "column/datetime.h"
 #include "exec/expand.h"
 
@@ -44,7 +44,7 @@ static enum status emit_windows(struct operator *op, struct worker *w, struct ba
         int64_t *start = window->children[0].values, *end = window->children[1].values;
         for (uint32_t i = 0; i < count; i++) {
             start[i] = starts[i];
-            end[i] = starts[i] + node->window_us;
+            end[i] = starts[i] + (node->in_panes ? node->slide_us : node->window_us);
         }
         status = operator_emit(op, w, out);
     } else {
@@ -76,6 +76,7 @@ static enum status expand_row(struct operator *op, struct worker *w, struct batc
         rows[*count] = row;
         starts[(*count)++] = (int64_t)start;
         made++;
+        if (node->in_panes) break;  // the slide that the latest window begins with
     }
     if (!made && late) return worker_report_late(w, op, b, row, time);
     operator_count(op, w, made ? FATE_PASSED : FATE_FILTERED, 1);

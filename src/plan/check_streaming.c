@@ -18,9 +18,52 @@ static bool has_watermark(const struct plan_node *n) {
     return false;
 }
 
+// Of two streams in a streaming table: a row that matches nothing can leave only when event time says that no match will come.
+static enum status check_join_end(struct resolver *r, const struct plan_node *n) {
+    const struct join_time *t = n->join_time;
+    if (n->join == JOIN_ANTI)
+        return complain_stream(r, n->span, "_LEGACY_ERROR_TEMP_3102", "make it a MATERIALIZED VIEW, which is kept up to date",
+                               "LeftAnti joins with a streaming DataFrame/Dataset on the right are not supported");
+    if (!n->join_key_count)
+        return complain_stream(r, n->span, "_LEGACY_ERROR_TEMP_1181", "add an equality between the sides, or make it a MATERIALIZED VIEW, which is kept up to date",
+                               "Stream-stream join without equality predicate is not supported");
+    bool waits[2] = {plan_join_keeps(n, 0) || n->join == JOIN_SEMI, plan_join_keeps(n, 1)};
+    for (uint32_t side = 0; side < 2; side++)
+        if (waits[side] && !t->bounded[side])
+            return complain_stream(r, n->span, "_LEGACY_ERROR_TEMP_3102", "give both streams a WATERMARK and say how far apart their event times may be, for example "
+                                   "`b.t BETWEEN a.t AND a.t + INTERVAL 1 HOUR`; or make it a MATERIALIZED VIEW, which is kept up to date",
+                                   "a join that must know which rows match nothing is not supported without a watermark in the join keys, or a watermark on the other side and an "
+                                   "appropriate range condition");
+    return STATUS_OK;
+}
+
+static enum status check_join_of_streams(struct resolver *r, const struct plan_node *n) {
+    const struct join_time *t = n->join_time;
+    for (uint32_t side = 0; side < 2; side++)
+        if (n->inputs[side]->changes == CHANGES_RETRACT) return complain_not_yet(r, n->span, "joining a result that changes");
+    if (n->join == JOIN_NULL_AWARE_ANTI) return complain_not_yet(r, n->span, "NOT IN of two streams");
+    if (n->emits_closed) TRY(check_join_end(r, n));
+    if (t->bounded[0] && t->bounded[1]) return STATUS_OK;
+    return warn_about(r, n->span, "give both streams a WATERMARK and say how far apart their event times may be, for example `b.t BETWEEN a.t AND a.t + INTERVAL 1 HOUR`",
+                      "the state of this join grows with every row of its %s", t->bounded[0] ? "right side" : t->bounded[1] ? "left side" : "two sides");
+}
+
+enum status check_joins(struct resolver *r, struct plan_node *root) {
+    struct plan_node **nodes;
+    uint32_t count;
+    enum status worst = STATUS_OK;
+    TRY(plan_nodes(r->arena, r->analysis->memory, &root, 1, &nodes, &count));
+    for (uint32_t i = 0; i < count; i++) {
+        enum status s = nodes[i]->join_time ? check_join_of_streams(r, nodes[i]) : STATUS_OK;
+        if (s == STATUS_NO_MEMORY) return s;
+        if (s != STATUS_OK) worst = s;
+    }
+    return worst;
+}
+
 static enum status check_join(struct resolver *r, const struct plan_node *n) {
     const struct plan_node *left = n->inputs[0], *right = n->inputs[1];
-    if (left->streaming && right->streaming) return complain_not_yet(r, n->span, "joining two streams");
+    if (n->join_time) return STATUS_OK;  // check_joins, when the filters above it are in it
     if (left->changes == CHANGES_RETRACT || right->changes == CHANGES_RETRACT) return complain_not_yet(r, n->span, "joining a result that changes");
     bool ok = left->streaming ? n->join != JOIN_RIGHT && n->join != JOIN_FULL : n->join == JOIN_INNER || n->join == JOIN_CROSS || n->join == JOIN_RIGHT;
     if (ok) return STATUS_OK;
@@ -53,9 +96,19 @@ static enum status check_common(struct resolver *r, const struct plan_node *n) {
     }
 }
 
+// Which of several would end a group?
+static enum status check_time_keys(struct resolver *r, const struct plan_node *n) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; n->event_time && i < n->key_count; i++) count += bitmap_get(n->event_time, i);
+    if (count < 2) return STATUS_OK;
+    return complain_stream(r, n->span, "_LEGACY_ERROR_TEMP_3077", "group by one of them and compute the others from it",
+                           "More than one event time columns are available. Please ensure there is at most one event time column per stream");
+}
+
 static enum status check_append(struct resolver *r, const struct plan_node *n) {
     switch (n->kind) {
     case PLAN_AGGREGATE:
+        TRY(check_time_keys(r, n));
         if (plan_time_key(n) != PLAN_NO_TIME) return STATUS_OK;
         return complain_stream(r, n->span, "STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION",
                                has_watermark(n) ? "group by the event time of the WATERMARK or by window() of it, or make it a MATERIALIZED VIEW, which is kept up to date"
@@ -73,24 +126,59 @@ static enum status check_append(struct resolver *r, const struct plan_node *n) {
 }
 
 static bool is_top(const struct plan_node *root, const struct plan_node *n) {
-    while (root->kind == PLAN_PROJECT) root = root->inputs[0];
-    return root == n || (root->kind == PLAN_LIMIT && root->inputs[0] == n);
+    while (root != n && root->kind == PLAN_PROJECT) root = root->inputs[0];
+    return root == n;
 }
 
-static enum status check_complete(struct resolver *r, const struct plan_node *n, const struct plan_node *root) {
+static bool is_limited(struct plan_node *const *nodes, uint32_t count, const struct plan_node *sort) {
+    for (uint32_t i = 0; i < count; i++)
+        if (nodes[i]->kind == PLAN_LIMIT && nodes[i]->inputs[0] == sort) return true;
+    return false;
+}
+
+static const struct expr *first_drawing(const struct plan_node *n) {
+    for (uint32_t i = 0; i < n->expr_count; i++)
+        if (expr_draws(n->exprs[i])) return n->exprs[i];
+    for (uint32_t i = 0; i < n->sort_count; i++)
+        if (expr_draws(n->sorts[i].expr)) return n->sorts[i].expr;
+    return n->condition && expr_draws(n->condition) ? n->condition : NULL;
+}
+
+// What is taken back must be what came: a draw is another one the second time. In the last columns of a view with a key it does no harm: rows are
+// replaced by key.
+static enum status check_drawing(struct resolver *r, const struct plan_node *n, const struct plan_node *root) {
+    const struct plan_node *input = n->input_count ? n->inputs[0] : n;
+    const struct expr *drawing = input->changes == CHANGES_RETRACT ? first_drawing(n) : NULL;
+    if (!drawing || (n->kind == PLAN_PROJECT && root->unique_key && is_top(root, n))) return STATUS_OK;
+    return complain_not_yet(r, span_known(drawing->span) ? drawing->span : n->span, "random values or the clock over a result that changes, other than in the columns of a view with a key");
+}
+
+// Each of its functions must be able to take rows back.
+static enum status check_retracting(struct resolver *r, const struct plan_node *n) {
+    for (uint32_t i = n->key_count; i < n->expr_count; i++) {
+        const struct expr *call = n->exprs[i];
+        const struct type **types = arena_alloc_array(r->arena, (size_t)call->arg_count + 1, sizeof *types);
+        if (!types) return STATUS_NO_MEMORY;
+        for (uint32_t k = 0; k < call->arg_count; k++) types[k] = call->args[k]->type;
+        if (aggregate_implementation(call, types, true)) continue;
+        return complain_not_yet(r, span_known(call->span) ? call->span : n->span,
+                                arena_printf(r->arena, "%s over a result that changes: it cannot take rows back", call->aggregate.aggregate->name));
+    }
+    return plan_session_key(n) == PLAN_NO_TIME ? STATUS_OK : complain_not_yet(r, n->span, "session windows over a result that changes");
+}
+
+static enum status check_complete(struct resolver *r, const struct plan_node *n, const struct plan_node *root, struct plan_node *const *nodes, uint32_t count) {
+    TRY(check_drawing(r, n, root));
     switch (n->kind) {
     case PLAN_AGGREGATE:
-        if (n->inputs[0]->changes == CHANGES_RETRACT) return complain_not_yet(r, n->span, "an aggregation over a result that changes (an aggregation over another)");
-        return STATUS_OK;
+        return n->inputs[0]->changes == CHANGES_RETRACT ? check_retracting(r, n) : STATUS_OK;
     case PLAN_SORT:
-        if (!is_top(root, n)) return complain_not_yet(r, n->span, "ORDER BY inside a materialized view, other than at its end");
-        if (root->kind == PLAN_SORT || (root->kind == PLAN_PROJECT && root->inputs[0] == n))
-            return warn_about(r, n->span, "order the query that reads it, or add LIMIT", "a materialized view has no order of its own: ORDER BY without LIMIT does nothing");
-        return STATUS_OK;
+        if (is_limited(nodes, count, n)) return STATUS_OK;
+        if (!is_top(root, n)) return complain_not_yet(r, n->span, "ORDER BY without LIMIT inside a materialized view, other than at its end");
+        return warn_about(r, n->span, "order the query that reads it, or add LIMIT", "a materialized view has no order of its own: ORDER BY without LIMIT does nothing");
     case PLAN_LIMIT:
         if (n->inputs[0]->kind != PLAN_SORT) return complain_not_yet(r, n->span, "LIMIT without ORDER BY in a materialized view");
-        if (n->limit < 0) return complain_not_yet(r, n->span, "OFFSET without LIMIT in a materialized view");
-        return is_top(root, n) ? STATUS_OK : complain_not_yet(r, n->span, "LIMIT inside a materialized view, other than at its end");
+        return n->limit < 0 ? complain_not_yet(r, n->span, "OFFSET without LIMIT in a materialized view") : STATUS_OK;
     default:
         return check_common(r, n);
     }
@@ -137,7 +225,7 @@ enum status check_streaming(struct resolver *r, const struct flow *f) {
     for (uint32_t i = 0; i < count; i++) {
         enum status s = check_subqueries(r, nodes[i]);
         if (s == STATUS_OK && nodes[i]->streaming && nodes[i]->kind == PLAN_SESSION) s = check_session(r, nodes, count, nodes[i]);
-        if (s == STATUS_OK && nodes[i]->streaming) s = view ? check_complete(r, nodes[i], root) : check_append(r, nodes[i]);
+        if (s == STATUS_OK && nodes[i]->streaming) s = view ? check_complete(r, nodes[i], root, nodes, count) : check_append(r, nodes[i]);
         if (s == STATUS_NO_MEMORY) return s;
         if (s != STATUS_OK) worst = s;
     }

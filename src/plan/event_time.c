@@ -86,7 +86,8 @@ uint32_t plan_time_key(const struct plan_node *n) {
 }
 
 static struct plan_node *mark_closed(struct resolver *r, struct plan_node *n) {
-    if (n->kind != PLAN_AGGREGATE || !n->streaming || n->emits_closed) return n;
+    bool joins = n->kind == PLAN_JOIN && n->inputs[0]->streaming && n->inputs[1]->streaming;
+    if ((n->kind != PLAN_AGGREGATE && !joins) || !n->streaming || n->emits_closed) return n;
     struct plan_node *copy = plan_copy(r->arena, n);
     if (copy) copy->emits_closed = true;
     return copy;
@@ -96,17 +97,80 @@ enum status plan_emit_closed(struct resolver *r, struct plan_node **root) {
     return (*root)->streaming ? plan_transform(r, root, mark_closed) : STATUS_OK;
 }
 
+static const struct plan_node *window_of(const struct plan_node *n, uint32_t ordinal) {
+    for (; n->kind == PLAN_PROJECT || n->kind == PLAN_FILTER; n = n->inputs[0]) {
+        if (n->kind == PLAN_FILTER) continue;
+        if (n->exprs[ordinal]->kind != EXPR_COLUMN) return NULL;
+        ordinal = n->exprs[ordinal]->ordinal;
+    }
+    return n->kind == PLAN_WINDOW && ordinal == n->attribute_count - 1 ? n : NULL;
+}
+
+const struct plan_node *plan_window_key(const struct plan_node *n, uint32_t *key) {
+    for (uint32_t i = 0; n->kind == PLAN_AGGREGATE && i < n->key_count; i++) {
+        const struct plan_node *window = n->exprs[i]->kind == EXPR_COLUMN ? window_of(n->inputs[0], n->exprs[i]->ordinal) : NULL;
+        *key = i;
+        if (window) return window;
+    }
+    return NULL;
+}
+
+// Sliding windows share slides: a row is added to the one it falls in, and windows are put together from them when they close. Not where something
+// else sees which window a row is in, or states cannot be put together.
+struct window_use {
+    uint32_t ordinal;
+    bool found;
+};
+
+static bool find_use(struct expr *e, void *context) {
+    struct window_use *u = context;
+    u->found |= e->kind == EXPR_COLUMN && e->ordinal == u->ordinal;
+    return !u->found;
+}
+
+static bool uses(struct expr *e, uint32_t ordinal) {
+    struct window_use u = {.ordinal = ordinal};
+    if (e) expr_walk(e, find_use, &u);
+    return u.found;
+}
+
+static bool can_be_put_together(const struct expr *e) {
+    const struct type *types[16];
+    if (e->aggregate.distinct || e->arg_count > sizeof types / sizeof *types) return false;
+    for (uint32_t i = 0; i < e->arg_count; i++) types[i] = e->args[i]->type;
+    const struct aggregate_ops *ops = e->aggregate.aggregate->choose(types, e->arg_count, e->aggregate.data);
+    return ops && ops->merge;
+}
+
+static bool fits_panes(const struct plan_node *n, uint32_t key, const struct plan_node *window) {
+    if (!n->emits_closed || window->slide_us == window->window_us || window->window_us % window->slide_us) return false;
+    uint32_t ordinal = n->exprs[key]->ordinal;
+    for (uint32_t i = 0; i < n->expr_count; i++) {
+        struct expr *e = n->exprs[i];
+        if (i != key && (uses(e, ordinal) || (e->kind == EXPR_AGGREGATE && uses(e->aggregate.filter, ordinal)))) return false;
+        if (e->kind == EXPR_AGGREGATE && !can_be_put_together(e)) return false;
+    }
+    for (const struct plan_node *at = n->inputs[0]; at != window; at = at->inputs[0]) {
+        if (at->kind == PLAN_FILTER && uses(at->condition, ordinal)) return false;
+        if (at->kind != PLAN_PROJECT) continue;
+        uint32_t below = at->exprs[ordinal]->ordinal;
+        for (uint32_t i = 0; i < at->expr_count; i++)
+            if (i != ordinal && uses(at->exprs[i], below)) return false;
+        ordinal = below;
+    }
+    return true;
+}
+
 // The WINDOW that makes an aggregation's windows, and what stands between, as copies of their own.
-static struct plan_node *mark_window(struct resolver *r, struct plan_node *n) {
-    bool passes = n->kind == PLAN_PROJECT || n->kind == PLAN_FILTER;
-    if (!passes && n->kind != PLAN_WINDOW) return n;
+static struct plan_node *mark_window(struct resolver *r, struct plan_node *n, bool in_panes) {
     struct plan_node *copy = plan_copy(r->arena, n);
     if (!copy) return NULL;
     if (n->kind == PLAN_WINDOW) {
-        copy->drops_late = n->event_time && bitmap_get(n->event_time, n->attribute_count - 1);
+        copy->drops_late = true;
+        copy->in_panes = in_panes;
         return copy;
     }
-    copy->inputs[0] = mark_window(r, n->inputs[0]);
+    copy->inputs[0] = mark_window(r, n->inputs[0], in_panes);
     return copy->inputs[0] ? copy : NULL;
 }
 
@@ -135,18 +199,19 @@ static struct plan_node *mark_session(struct resolver *r, struct plan_node *n) {
 }
 
 static struct plan_node *mark_late(struct resolver *r, struct plan_node *n) {
-    uint32_t key = n->kind == PLAN_AGGREGATE && n->streaming ? plan_time_key(n) : PLAN_NO_TIME;
-    if (key == PLAN_NO_TIME || n->exprs[key]->type->id != TYPE_STRUCT) return n;
-    struct plan_node *input = mark_window(r, n->inputs[0]), *copy = n;
-    if (!input) return NULL;
-    if (input != n->inputs[0]) {
-        if (!(copy = plan_copy(r->arena, n))) return NULL;
-        copy->inputs[0] = input;
-    }
+    uint32_t key;
+    const struct plan_node *window = n->streaming ? plan_window_key(n, &key) : NULL;
+    if (!window || key != plan_time_key(n)) return n;
+    bool in_panes = fits_panes(n, key, window);
+    struct plan_node *input = mark_window(r, n->inputs[0], in_panes), *copy = input ? plan_copy(r->arena, n) : NULL;
+    if (!copy) return NULL;
+    copy->inputs[0] = input;
+    copy->in_panes = in_panes;
     return copy;
 }
 
 enum status plan_drop_late(struct resolver *r, struct plan_node **root) {
     TRY(plan_transform(r, root, mark_late));
-    return plan_transform(r, root, mark_session);
+    TRY(plan_transform(r, root, mark_session));
+    return check_joins(r, *root);
 }

@@ -11,6 +11,7 @@
 #include "base/bitmap.h"
 #include "plan/node_map.h"
 #include "plan/resolver.h"
+#include <stdlib.h>
 
 enum { SHOWN_LIMIT = 40 };
 
@@ -212,6 +213,26 @@ static enum status draw_notes(struct drawing *d, const struct plan_node *n) {
     return STATUS_OK;
 }
 
+// Of a join of two streams: how long each side's rows wait for the other's.
+static enum status draw_kept(struct drawing *d, const struct plan_node *n) {
+    const struct join_time *t = n->join_time;
+    for (uint32_t side = 0; side < 2; side++) {
+        const struct plan_node *input = n->inputs[side];
+        TRY(buffer_printf(d->out, "%s %s rows kept", side ? ";" : "  --", side ? "right" : "left"));
+        if (!t->bounded[side]) {
+            TRY(put(d, " for ever"));
+            continue;
+        }
+        const struct expr *key = t->key == PLAN_NO_TIME ? NULL : side ? n->right_keys[t->key] : n->left_keys[t->key];
+        bool named = !key || key->kind == EXPR_COLUMN;
+        uint32_t ordinal = key && named ? key->ordinal : t->column[side];
+        const char *name = named ? input->attributes[ordinal].name : "their time", *end = named && input->attributes[ordinal].type->id == TYPE_STRUCT ? ".end" : "";
+        TRY(buffer_printf(d->out, " until the watermark passes %s%s", name, end));
+        if (t->delay_us[side]) TRY(buffer_printf(d->out, " %c %lld ms", t->delay_us[side] < 0 ? '-' : '+', llabs(t->delay_us[side] / 1000)));
+    }
+    return n->emits_closed && (plan_join_keeps(n, 0) || plan_join_keeps(n, 1)) ? put(d, "; those without a match leave then") : STATUS_OK;
+}
+
 static enum status draw(struct drawing *d, struct plan_node *n, uint32_t depth) {
     for (uint32_t i = 0; i + 1 < depth; i++) TRY(put(d, "   "));
     if (depth) TRY(put(d, "+- "));
@@ -224,6 +245,7 @@ static enum status draw(struct drawing *d, struct plan_node *n, uint32_t depth) 
         TRY(put(d, " if "));
         TRY(draw_expr(d, n->condition, n, 0));
     }
+    if (n->join_time) TRY(draw_kept(d, n));
     TRY(put(d, "\n"));
     for (uint32_t i = 0; i < n->input_count; i++) TRY(draw(d, n->inputs[i], depth + 1));
     return STATUS_OK;

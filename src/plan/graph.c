@@ -73,6 +73,9 @@ static bool retracts(const struct plan_node *n) {
     case PLAN_AGGREGATE:
         if (n->emits_closed) return input_retracts;
         return input_retracts || n->expr_count > n->key_count;  // DISTINCT of an append is an append
+    case PLAN_JOIN:  // a row without a match is taken back when one comes
+        if (n->join_time && !n->emits_closed && (plan_join_keeps(n, 0) || plan_join_keeps(n, 1))) return true;
+        return input_retracts;
     case PLAN_LIMIT:
     case PLAN_INTERSECT:
     case PLAN_EXCEPT:
@@ -102,9 +105,24 @@ static void project_key(struct arena *a, struct plan_node *n) {
     if (key) set_key(n, key, input->unique_key_count);
 }
 
+// A pair is told apart by its two rows, a row without a match by itself.
+static void join_key(struct arena *a, struct plan_node *n) {
+    const struct plan_node *left = n->inputs[0], *right = n->inputs[1];
+    set_key(n, NULL, 0);
+    if (!left->unique_key || !right->unique_key) return;
+    uint32_t count = left->unique_key_count + right->unique_key_count;
+    uint32_t *key = arena_alloc_array(a, (size_t)count + 1, sizeof *key);
+    for (uint32_t i = 0; key && i < count; i++) {
+        bool of_left = i < left->unique_key_count;
+        key[i] = of_left ? left->unique_key[i] : left->attribute_count + right->unique_key[i - left->unique_key_count];
+    }
+    if (key) set_key(n, key, count);
+}
+
 enum status plan_derive(struct arena *a, struct plan_node *n) {
     for (uint32_t i = 0; i < n->input_count; i++) n->streaming |= n->inputs[i]->streaming;
     TRY(plan_derive_time(a, n));
+    TRY(plan_derive_join_time(a, n));
     n->changes = retracts(n) ? CHANGES_RETRACT : CHANGES_APPEND;
     switch (n->kind) {
     case PLAN_PROJECT:
@@ -124,7 +142,7 @@ enum status plan_derive(struct arena *a, struct plan_node *n) {
         break;
     case PLAN_JOIN:
         if (n->join == JOIN_SEMI || n->join == JOIN_ANTI || n->join == JOIN_NULL_AWARE_ANTI) set_key(n, n->inputs[0]->unique_key, n->inputs[0]->unique_key_count);
-        else set_key(n, NULL, 0);
+        else join_key(a, n);
         break;
     case PLAN_CONSOLIDATE:
         break;

@@ -188,6 +188,17 @@ static enum status resolve_flow(struct resolver *r, struct flow_state *state) {
     return s;
 }
 
+// ORDER BY at the end of a table's query says nothing about the table.
+static enum status drop_order(struct resolver *r, struct plan_node **root) {
+    if ((*root)->kind == PLAN_SORT) {
+        *root = (*root)->inputs[0];
+    } else if ((*root)->kind == PLAN_PROJECT && (*root)->inputs[0]->kind == PLAN_SORT) {
+        if (!(*root = plan_copy(r->arena, *root))) return STATUS_NO_MEMORY;
+        (*root)->inputs[0] = (*root)->inputs[0]->inputs[0];
+    }
+    return STATUS_OK;
+}
+
 enum status resolve_dataset_root(struct resolver *r, struct dataset *d, struct span span, struct relation *out) {
     struct plan_node *roots[64];
     uint32_t count = 0;
@@ -203,6 +214,7 @@ enum status resolve_dataset_root(struct resolver *r, struct dataset *d, struct s
     leave(r);
     TRY(s);
     if (!count) return STATUS_INVALID_QUERY;  // nothing feeds it: said where it is checked
+    if (d->kind == DATASET_MATERIALIZED_VIEW) TRY(drop_order(r, &roots[0]));
     struct plan_node *node = roots[0];
     if (count > 1) {
         node = plan_new(r->arena, PLAN_UNION, count, roots[0]->attribute_count);
@@ -231,17 +243,6 @@ static enum status derive_tree(struct resolver *r, struct plan_node *root) {
     uint32_t count;
     TRY(plan_nodes(r->arena, r->analysis->memory, &root, 1, &nodes, &count));
     for (uint32_t i = 0; i < count; i++) TRY(plan_derive(r->arena, nodes[i]));
-    return STATUS_OK;
-}
-
-// ORDER BY at the end of a table's query says nothing about the table.
-static enum status drop_order(struct resolver *r, struct plan_node **root) {
-    if ((*root)->kind == PLAN_SORT) {
-        *root = (*root)->inputs[0];
-    } else if ((*root)->kind == PLAN_PROJECT && (*root)->inputs[0]->kind == PLAN_SORT) {
-        if (!(*root = plan_copy(r->arena, *root))) return STATUS_NO_MEMORY;
-        (*root)->inputs[0] = (*root)->inputs[0]->inputs[0];
-    }
     return STATUS_OK;
 }
 

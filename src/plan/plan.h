@@ -59,6 +59,19 @@ struct sort_key {
 
 struct dataset;
 
+// JOIN of two streams, by side (0 left, 1 right): what its keys and condition say about time. Made by join_time.c.
+struct join_time {
+    bool has_watermark[2];             // the input has one, somewhere below
+    uint32_t late_column[2];           // of the input: the event time by which its rows are late; PLAN_NO_TIME: they never are
+    uint32_t key;                      // which pair of keys is an event time; PLAN_NO_TIME: none
+    bool bounded[2];                   // a row leaves the state when the watermark has reached its time plus delay_us
+    uint32_t column[2];                // that time, of the input; without meaning where `key` is one
+    int64_t delay_us[2];
+    int64_t handed_delay_us;           // the output's watermark is the input's less this
+    struct expr *own[2];               // conjuncts of the condition about one side alone, over its own ordinals; NULL: none
+    struct expr *both;                 // the others, over both; NULL: none
+};
+
 struct plan_node {
     enum plan_kind kind;
     uint32_t id;                       // in its graph, ascending from the leaves; stable for the same bound plan
@@ -94,15 +107,25 @@ struct plan_node {
     int64_t window_us, slide_us, window_offset_us, delay_us;  // WINDOW, WATERMARK
     int64_t gap_us;                    // SESSION; −1: exprs[last] is the gap
     uint32_t watermark_column;         // WATERMARK: output ordinal
-    bool emits_closed;                 // AGGREGATE of a stream whose rows never change: a group leaves once, when the watermark has passed it
+    bool emits_closed;                 // AGGREGATE of a stream whose rows never change: a group leaves once, when the watermark has passed it; JOIN of
+                                       // two streams: likewise a row without a match
+    const struct join_time *join_time; // JOIN of two streams
     uint32_t session_key;              // AGGREGATE of a stream: which key is a session_window, + 1: its groups grow together; 0: none
+    bool in_panes;                     // WINDOW: a row gets the slide that it falls in; AGGREGATE: its groups are those, put together when windows close
     bool drops_late;                   // WINDOW under an aggregation: windows that the watermark has passed are not made
 };
 
 enum { PLAN_NO_TIME = UINT32_MAX };
 // AGGREGATE, SESSION: which key is an event time, by ordinal; PLAN_NO_TIME: none, its groups never end.
 uint32_t plan_time_key(const struct plan_node *n);
+// AGGREGATE: the WINDOW that makes one of its keys, *key; NULL: none does.
+const struct plan_node *plan_window_key(const struct plan_node *n, uint32_t *key);
 uint32_t plan_session_key(const struct plan_node *n);  // AGGREGATE of a stream: which key is a session_window; PLAN_NO_TIME: none
+// JOIN: are rows of a side that match nothing in its result? Of ANTI only those are.
+bool plan_join_keeps(const struct plan_node *n, uint32_t side);
+enum status plan_derive_join_time(struct arena *a, struct plan_node *n) WARN_UNUSED;  // sets join_time; inputs have been derived
+struct resolver;
+enum status check_joins(struct resolver *r, struct plan_node *root);  // check_streaming.c: of two streams; after the filters have moved into them
 
 
 enum dataset_kind { DATASET_SOURCE, DATASET_VIEW, DATASET_STREAMING_TABLE, DATASET_MATERIALIZED_VIEW, DATASET_CATALOG_TABLE };

@@ -6,7 +6,7 @@
 //     source               SCAN, streaming by STREAM before it or by the reader's mode
 //     view                 its query, inlined; resolved once per mode and shared, so that uuid() in it is one value per row for all readers
 //     streaming table      the root of its flows (an edge of the graph), never its store
-//     materialized view    the catalog's table for one-off queries; refused in flows so far
+//     materialized view    the catalog's table for one-off queries; its query, followed change by change, for another materialized view
 #include "expr/program.h"
 #include "plan/resolver.h"
 
@@ -273,7 +273,7 @@ static enum status resolve_result(struct resolver *r, const struct urelation *u,
     if (materialized && u->stream)
         return complain(r, (struct complaint){.span = u->span, .condition = "UNSUPPORTED_FEATURE", .label = "its rows change",
                         .hint = "stream what it is made of"}, "materialized view `%s` cannot be streamed: its rows change and leave", d->name);
-    if (materialized) return complain_not_yet(r, u->span, "reading a materialized view in another flow");
+    if (materialized && r->mode == READ_BATCH) return complain_not_yet(r, u->span, "reading a materialized view in a streaming table");
     if (!u->stream && r->mode == READ_BATCH)
         return complain(r, (struct complaint){.span = u->span, .condition = "INVALID_FLOW_QUERY_TYPE.BATCH_RELATION_FOR_STREAMING_TABLE", .label = "read whole",
                         .hint = arena_printf(r->arena, "write STREAM %s", d->name)}, "streaming table `%s` is read as a batch", d->name);

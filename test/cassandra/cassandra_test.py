@@ -5,7 +5,7 @@
     cassandra_test.py [--leat build/leat] [--seed N] [--long] [--keep] [--server KIND] [NAME ...]        NAME: tests, as printed (default: all)
 
 Kinds: `one` (a node without a login), `login` (login and TLS), `cert` (TLS, and the client's certificate is asked for),
-`ring` (three nodes at 127.0.0.1 to 3); one is up at a time. Everything a test
+`ring` (three nodes at 127.0.0.1 to 3), `limit` (limits of the server's own), `full` (a disk that fills up); one is up at a time. Everything a test
 waits for is bounded, every test asserts that what it is about happened. The seed is printed. Where a server or the driver cannot be had the
 tests are skipped and counted; with CI set that is a failure. Closes with `N passed, N failed, N skipped`.
 """
@@ -17,11 +17,20 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "kafka")]  # harness, driver, proxy
 import driver  # noqa: E402
 
-KINDS = {"one": {}, "login": {"auth": True, "tls": "1"}, "cert": {"tls": "client"}, "ring": {"nodes": 3}}
+GUARDRAILS = """
+write_consistency_levels_disallowed: [QUORUM]
+column_value_size_fail_threshold: 64KiB
+data_disk_usage_percentage_warn_threshold: 60
+data_disk_usage_percentage_fail_threshold: 70
+data_disk_usage_max_disk_size: 20MiB
+"""
+KINDS = {"one": {}, "login": {"auth": True, "tls": "1"}, "cert": {"tls": "client"}, "ring": {"nodes": 3},
+         "limit": {"auth": True, "yaml": GUARDRAILS, "java": "-Dcassandra.disk_usage.monitor_interval_ms=1000"}, "full": {"disk_mb": 160}}
 
 
 def suites():
     import kills
+    import limits
     import login
     import outages
     import owners
@@ -31,7 +40,7 @@ def suites():
     import tokens
     import values
     import views
-    return [values.Values, views.Views, sources.Sources, tokens.Tokens, refusals.Refusals, kills.Kills, owners.Owners, outages.Outages, login.Login, ring.Ring]
+    return [values.Values, views.Views, sources.Sources, tokens.Tokens, refusals.Refusals, kills.Kills, owners.Owners, outages.Outages, login.Login, limits.Limits, ring.Ring]
 
 
 def tests_for(kind, options):

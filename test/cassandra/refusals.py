@@ -117,3 +117,21 @@ class Refusals(Suite):
         code = process.wait(60)
         expect(code == 3 and "TABLE_OR_VIEW_NOT_FOUND" in process.errors(), lambda: f"exit {code}\n{process.text()}")
         return "exit 3"
+
+    def test_table_made_anew(self):
+        """Dropped and made again while rows are written, with a column of another type that takes the same values: no row is dead, none is lost."""
+        keyspace = self.keyspace()
+        p = self.counting(keyspace, events(0, 300))
+        process = p.start()
+        self.wait_for("the first rows", keyspace, "copied", 300, process)
+        self.session.execute(f"DROP TABLE {keyspace}.copied")
+        self.session.execute(f"CREATE TABLE {keyspace}.copied (id int PRIMARY KEY, k text, v varint, note text)")
+        write_rows(os.path.join(p.folder, "events.json"), events(300, 300), "a")
+        code = process.wait(60)
+        expect(code == 1 and "other types" in process.errors(), lambda: f"exit {code}\n{process.text()}")
+        expect(p.dead() == [], lambda: f"{p.dead()[:3]}")
+        p.run_to_end()
+        found = sorted(self.session.execute(f"SELECT id, k, v, note FROM {keyspace}.copied"))
+        wanted = sorted((r["id"], r["k"], r["v"], r["note"]) for r in events(300, 300))
+        expect(found == wanted, f"{len(found)} rows, not the 300 after it was made anew")
+        return "exit 1, then finished"

@@ -41,13 +41,14 @@ def free_port():
 
 
 class Server:
-    def __init__(self, folder, nodes=1, auth=False, tls=""):
-        self.folder, self.nodes, self.auth, self.tls_kind = folder, nodes, auth, tls
+    def __init__(self, folder, nodes=1, auth=False, tls="", yaml="", java="", disk_mb=0):
+        self.folder, self.nodes, self.auth, self.tls_kind, self.yaml, self.java, self.disk_mb = folder, nodes, auth, tls, yaml, java, disk_mb
         self.port = free_port()
         self.watcher, self.cluster = None, None
 
     def __str__(self):
-        return f"Cassandra {VERSION}, {self.nodes} node{'s' if self.nodes > 1 else ''}{', login' if self.auth else ''}{', TLS' if self.tls_kind else ''}"
+        return f"Cassandra {VERSION}, {self.nodes} node{'s' if self.nodes > 1 else ''}{', login' if self.auth else ''}{', TLS' if self.tls_kind else ''}" \
+            + (', limits' if self.yaml else '') + (f', {self.disk_mb} MB of disk' if self.disk_mb else '')
 
     @property
     def proxy_port(self):
@@ -59,6 +60,7 @@ class Server:
 
     def environment(self):
         return dict(os.environ, CASSANDRA_NODES=str(self.nodes), CASSANDRA_AUTH="1" if self.auth else "", CASSANDRA_TLS=self.tls_kind, CASSANDRA_SYNC="batch",
+                    CASSANDRA_YAML=self.yaml, JAVA_TOOL_OPTIONS=f"{os.environ.get('JAVA_TOOL_OPTIONS', '')} {self.java}".strip(),
                     CASSANDRA_HEAP=os.environ.get("CASSANDRA_HEAP", "384m" if self.nodes > 1 else "512m"))
 
     def script(self, *arguments, seconds=60):
@@ -77,11 +79,26 @@ class Server:
         """Skip where the machine cannot have it."""
         os.makedirs(self.folder, exist_ok=True)
         os.chmod(self.folder, 0o755)
-        command = 'read -r _; exec bash "$0" kill9 "$1"'
-        self.watcher = subprocess.Popen(["bash", "-c", command, SCRIPT, self.folder], env=self.environment(), stdin=subprocess.PIPE,
+        self.make_disk()
+        command = 'read -r _; bash "$0" kill9 "$1"; [ -z "$2" ] || umount -l "$2"'
+        self.watcher = subprocess.Popen(["bash", "-c", command, SCRIPT, self.folder, self.disk if self.disk_mb else ""], env=self.environment(), stdin=subprocess.PIPE,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         text = self.script("start", self.folder, self.port, VERSION, seconds=START_S)
         return next((line for line in text.split("\n") if line.startswith("ready")), text)
+
+    @property
+    def disk(self):
+        return os.path.join(self.folder, "1", "data")
+
+    def make_disk(self):
+        """A small disk for the data of node 1, in memory: only root may have one."""
+        if not self.disk_mb:
+            return
+        os.makedirs(self.disk, exist_ok=True)
+        out = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.disk_mb}m", "tmpfs", self.disk], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, check=False)
+        if out.returncode:
+            raise Skip(f"a disk that can be full is a tmpfs, which cannot be mounted here: {out.stdout.decode('utf-8', 'replace').strip()}")
 
     def pid(self, node=1):
         with open(os.path.join(self.folder, str(node), "pid"), encoding="ascii") as f:
@@ -124,6 +141,8 @@ class Server:
         self.disconnect()
         with contextlib.suppress(Failure, Skip, OSError):
             self.script("kill9", self.folder)
+        if self.disk_mb:
+            subprocess.run(["umount", "-l", self.disk], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         if self.watcher:
             self.watcher.kill()
             self.watcher.wait()

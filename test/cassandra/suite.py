@@ -52,7 +52,7 @@ def totals_of(rows):
         if total % 5 != 4:
             last = max(members, key=lambda r: r["id"])
             found.append((k, last["note"], len(members), total))
-    return sorted(found)
+    return sorted(found, key=repr)
 
 
 TOTALS = "SELECT k, max_by(note, id) AS note, count(*) AS n, sum(v) AS total FROM events GROUP BY k HAVING sum(v) % 5 != 4"

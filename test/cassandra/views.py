@@ -30,6 +30,28 @@ class Views(Suite):
         expect(gone > 3 and seen_null > 3, f"{gone} groups left, {seen_null} notes were NULL: too few to show anything")
         return f"{gone} groups left, {seen_null} NULLs"
 
+    def test_null_groups(self):
+        """A group whose key is NULL is one row in SQL and none in Cassandra: a dead row while it is there, through changes, leaving and coming back."""
+        keyspace = self.keyspace()
+        rows = [{**r, "k": None if r["id"] % 5 == 0 else r["k"]} for r in events(0, 60)]
+        p = self.counting(keyspace, rows)
+        seen = set()
+        for _ in range(5):
+            p.run_to_end()
+            wanted = sorted((t for t in totals_of(rows) if t[0] is not None), key=repr)
+            found = self.rows(keyspace, "totals", "k, note, n, total")
+            expect(found == wanted, lambda: f"{len(rows)} rows: {found} are there, not {wanted}")
+            expect(self.count(keyspace, "copied") == len(rows), "not all rows were copied")
+            dead = p.dead()
+            expect(all(d[3] == "LEAT_NULL_KEY" for d in dead), lambda: f"{dead}")
+            seen.add((any(t[0] is None for t in totals_of(rows)), bool(dead)))
+            p.expect_balanced()
+            more = [{**r, "k": None if r["id"] % 5 == 0 else r["k"]} for r in events(len(rows), 21)]
+            write_rows(self.path(p), more, "a")
+            rows = rows + more
+        expect((True, True) in seen, f"{seen}: no NULL group was there")
+        return f"{len(rows)} rows, {len(p.dead())} dead"
+
     def test_deleted_by_hand(self):
         """A row that a person deletes or changes comes back with its next change."""
         keyspace = self.keyspace()

@@ -105,7 +105,7 @@ static void print_bound_tokens(struct cql_session *s, const char *name) {
         struct cql_request *r = cql_request_begin(s, p);
         uint8_t *bytes = malloc(strlen(line));
         for (uint32_t i = count; i-- > 0;) cql_bind_bytes(r, bytes, take_field(fields[i], bytes, &ignored));
-        int64_t token;
+        int64_t token = 0;
         if (count != t->partition_key_count || !cql_request_token(r, &token)) usage();
         printf("%" PRId64 "\n", token);
         free(bytes);

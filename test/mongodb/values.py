@@ -3,13 +3,14 @@
 import csv
 import datetime
 import io
+import json
 from decimal import Decimal
 
-from bson import Binary, Decimal128, Int64
-from harness import expect
-from suite import Suite, kinds, table
+from bson import BSON, Binary, Decimal128, Int64
+from harness import EXIT_CHECK, expect
+from suite import Suite, kinds, table, view
 
-UTC = datetime.timezone.utc
+UTC, LARGEST = datetime.timezone.utc, 16 << 20
 MINIMUM, MAXIMUM = {
     "t": -128, "s": -32768, "i": -2**31, "b": Int64(-2**63), "f": -3.4028234663852886e38, "d": -1.7976931348623157e308, "boo": False,
     "dec": Decimal128("-9999999999.99"), "big": Decimal128("-" + "9" * 34), "dt": datetime.datetime(1, 1, 1, tzinfo=UTC),
@@ -128,3 +129,71 @@ class Values(Suite):
         expect(found == sorted(list(range(300)) * 4), f"{len(found)} documents, not 1200; dead: {p.dead()[:3]}")
         expect(database.t.find_one()["_id"]["source"] == "events", f"{database.t.find_one()}")
         return "4 ways"
+
+    @kinds("replica", "standalone")
+    def test_refused_replacement(self):
+        """A row that is refused leaves its key without a document in a view, which equals its query but for dead rows; in a table with a key it is as
+        if it had not come."""
+        database, at = self.database()
+        for name in ("sums", "last"):
+            database.create_collection(name, validator={"v": {"$not": {"$gt": 10}}})
+        path = self.events([{"k": k, "v": 5} for k in "abc"])
+        p = self.pipeline(self.source(path, "k STRING, v INT") + view("sums", "SELECT k, sum(v) AS v FROM events GROUP BY k", **at) +
+                          view("texts", "SELECT k, CAST(unhex(CASE WHEN sum(v) > 10 THEN 'ff' ELSE '61' END) AS STRING) AS v FROM events GROUP BY k", **at) +
+                          table("last", "SELECT k, v FROM STREAM events", key="k", **at))
+        steps = [(None, {"a": 5, "b": 5, "c": 5}, {"a": 5, "b": 5, "c": 5}), (("a", 50), {"b": 5, "c": 5}, {"a": 5, "b": 5, "c": 5}), (("b", 1), {"b": 6, "c": 5}, {"a": 5, "b": 1, "c": 5}),
+                 (("a", -51), {"a": 4, "b": 6, "c": 5}, {"a": -51, "b": 1, "c": 5})]
+        for row, sums, last in steps:
+            if row:
+                self.append(path, [{"k": row[0], "v": row[1]}])
+            p.run_to_end()
+            found = [{d["_id"]: d["v"] for d in database[name].find()} for name in ("sums", "last", "texts")]
+            expect(found == [sums, last, dict.fromkeys(sums, "a")], f"after {row}: {found}, not {sums}, {last}, {list(sums)}")
+        conditions = sorted(r[3] for r in p.dead())
+        expect(conditions == ["LEAT_DOCUMENT_REFUSED"] * 2 + ["LEAT_TYPE_NOT_STORABLE"], f"dead: {conditions}")
+
+    def test_operators_are_no_keys(self):
+        """A key that would be an operator in a query finds nothing: it is refused, and no other document is touched."""
+        database, at = self.database()
+        path = self.events([{"m": {"a": 1}, "v": 1}, {"m": {"$gt": None}, "v": 2}, {"m": {"$exists": 1}, "v": 3}, {"m": {"b": 1}, "v": 4}])
+        p = self.pipeline(self.source(path, "m MAP<STRING, INT>, v INT") + table("t", "SELECT m, v FROM STREAM events", idFieldList="m", **at))
+        p.run_to_end()
+        found = sorted((str(d["_id"]), d["v"]) for d in database.t.find())
+        expect(found == [("{'a': 1}", 1), ("{'b': 1}", 4)], f"{found}")
+        expect([r[3] for r in p.dead()] == ["LEAT_TYPE_NOT_STORABLE"] * 2, f"{p.dead()}")
+        process, code = self.pipeline(self.source(path, "m MAP<STRING, INT>, v INT") +
+                                      table("s", "SELECT named_struct('$gt', v) AS m FROM STREAM events", key="m", **at)).run()
+        expect(code == EXIT_CHECK and "begins with $" in process.errors(), f"exit {code}\n{process.text()}")
+
+    @kinds("replica", "standalone")
+    def test_largest_documents(self):
+        """16 MB to the byte, inserted and as a replacement; a byte more is a dead row."""
+        database, at = self.database()
+        path = self.events([{"id": 0, "n": 0}])
+        p = self.pipeline(self.source(path, "id INT, n INT") + table("i", "SELECT id, repeat('x', n) AS s FROM STREAM events", **at) +
+                          table("u", "SELECT id, repeat('x', n) AS s FROM STREAM events", key="id", **at))
+        p.run_to_end()
+        most = [LARGEST - len(BSON.encode(database[name].find_one())) for name in ("i", "u")]
+        self.append(path, [{"id": 1, "n": most[0]}, {"id": 2, "n": most[0] + 1}, {"id": 3, "n": most[1]}, {"id": 4, "n": most[1] + 1}, {"id": 5, "n": 1}])
+        p.run_to_end()
+        for name, size in zip(("i", "u"), most):
+            found = {d["id"]: len(d["s"]) for d in database[name].find()}
+            wanted = {i: n for i, n in ((0, 0), (1, most[0]), (2, most[0] + 1), (3, most[1]), (4, most[1] + 1), (5, 1)) if n <= size}
+            expect(found == wanted, f"{name}: {found}, not {wanted}")
+        conditions = {r[3] for r in p.dead()}
+        expect(conditions == {"LEAT_ROW_TOO_BIG"}, f"{conditions}")
+
+    def test_decimals_of_others(self):
+        """Decimals as the independent client wrote them: the nearest double, what is no number, and text that is JSON."""
+        database, at = self.database()
+        texts = ["0.3", "1E-7", "-123456789.000000001", "9.999999999999999999999999999999999E+6144", "1E-6176", "NaN", "Infinity", "-Infinity", "0E+3"]
+        database.d.insert_many([{"_id": i, "d": Decimal128(t), "n": {"d": Decimal128(t)}} for i, t in enumerate(texts)])
+        options = ", ".join(f"`{k}` '{v}'" for k, v in {**at, "collection": "d"}.items())
+        p = self.pipeline("")
+        code, out, errors = p.ask(f"CREATE TABLE d (_id INT, d DOUBLE, n STRING) USING mongodb OPTIONS ({options}); SELECT _id, CAST(d AS STRING) AS d, n FROM d ORDER BY _id")
+        expect(code == 0, f"leat sql: exit {code}\n{errors}")
+        rows = list(csv.reader(io.StringIO(out)))[1:]
+        expect(len(rows) == len(texts), f"{len(rows)} rows: {out}")
+        for row, text in zip(rows, texts):
+            expect(repr(float(row[1])) == repr(float(text)), f"{text}: read as {row[1]}")
+            expect(repr(float(json.loads(row[2])["d"])) == repr(float(text)), f"{text}: within text {row[2]}")

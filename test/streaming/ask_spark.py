@@ -55,7 +55,7 @@ def start_spark(scratch):
 
 
 def describe_error(error):
-    """Condition, SQLSTATE and first line of the innermost cause that has a condition: a failed query's own is only STREAM_FAILED."""
+    """Condition, SQLSTATE and first line of the outermost cause that has a condition; what a started query failed of stands within STREAM_FAILED."""
     java = getattr(error, "_origin", None) or getattr(error, "java_exception", None)
     found, text = None, str(error)
     while java is not None:
@@ -63,7 +63,7 @@ def describe_error(error):
             condition, state = java.getCondition(), java.getSqlState()
         except Exception:  # a Java class that is not a SparkThrowable
             condition = state = None
-        if condition:
+        if condition and (found is None or found["condition"] == "STREAM_FAILED"):
             found, text = {"condition": condition, "sqlState": None if condition.startswith("_LEGACY") else state}, java.getMessage()
         java = java.getCause()
     if found is None and getattr(error, "getCondition", lambda: None)():

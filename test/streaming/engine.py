@@ -63,7 +63,8 @@ class Pipeline:
     def rows(self, table, columns):
         """A table's rows as lists of texts, in Spark's CAST(… AS STRING)."""
         names = [f"c{i}" for i in range(len(columns))]
-        found = self.query("SELECT " + ", ".join(f"CAST({quote(c)} AS STRING) AS {n}" for c, n in zip(columns, names)) + f" FROM {table};", "--data", self.data)
+        cells = ", ".join(f"CAST({quote(c)} AS STRING) AS {n}" for c, n in zip(columns, names))
+        found = self.query(f"SELECT {cells} FROM {table};", "--data", self.data)
         return [[row.get(n) for n in names] for row in found]
 
     def types(self, table):
@@ -78,9 +79,9 @@ class Pipeline:
         return bool(self.catalog(f"SELECT 1 FROM sqlite_master WHERE name = '{table}'"))
 
     def late(self):
-        """What is in leat_late: (reason, event time, the row)."""
+        """What is in leat_late: (reason, event time, the row, flow)."""
         found = self.catalog("SELECT * FROM leat_late") if self.has("leat_late") else []
-        return [(row["reason"], row["event_time"], json.loads(row["data"])) for row in found]
+        return [(row["reason"], row["event_time"], json.loads(row["data"]), row["flow"]) for row in found]
 
     def expect_balanced(self):
         """Each row of each operator has one fate, and those that are late or without time lie in leat_late."""
@@ -90,5 +91,5 @@ class Pipeline:
             expect(row["input"] == sum(row[f] for f in FATES), lambda: f"the ledger does not balance: {row}")
         late = self.late()
         for fate, reason in (("late", "LATE"), ("null_time", "NULL_EVENT_TIME")):
-            counted, kept = sum(row[fate] for row in ledger), sum(1 for r, _, _ in late if r == reason)
+            counted, kept = sum(row[fate] for row in ledger), sum(1 for row in late if row[0] == reason)
             expect(counted == kept, f"the ledger counts {counted} rows as {fate}, leat_late holds {kept} of them")

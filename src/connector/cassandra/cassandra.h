@@ -79,8 +79,11 @@ enum status cassandra_table_missing(struct cql_session *session, const struct ca
 enum status cassandra_keyspace_create(struct cql_session *session, const struct cassandra_settings *s, struct arena *a, struct error *e) WARN_UNUSED;
 // A statement that somebody with more rights may have to type: then the error says it.
 enum status cassandra_run_cql(struct cql_session *session, const char *text, struct log *log, struct error *e) WARN_UNUSED;
-// An error of replicas that passes (a schema on its way to them, a read or write that failed at one): STATUS_UNREACHABLE, to be tried again; any
-// other status as it is.
+// What an error means. STATUS_DATA: a row is to blame. A server may have limits of its own ("guardrails"), and says INVALID for every one of them, as it
+// does for a value that cannot be: those of values are the row's, a disk that is too full passes, what is left is about how leat writes
+// (STATUS_INVALID_ARGUMENT). STATUS_UNREACHABLE: it passes (a read or write that failed at a replica, no space there).
+enum status cassandra_judge(const struct error *why) WARN_UNUSED;
+// Makes the error what it means.
 enum status cassandra_passing(enum status status, struct error *e) WARN_UNUSED;
 // Prepares a statement about a table that is there. STATUS_UNREACHABLE: the server does not serve it yet.
 enum status cassandra_prepare(struct cql_session *session, const char *text, const struct cql_prepared **out, struct error *e) WARN_UNUSED;

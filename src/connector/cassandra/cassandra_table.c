@@ -92,12 +92,34 @@ enum status cassandra_run_cql(struct cql_session *session, const char *text, str
     return status;
 }
 
-enum status cassandra_passing(enum status status, struct error *e) {
-    static const char *const codes[] = {"(0x1300)", "(0x1500)"};  // READ_FAILURE, WRITE_FAILURE
-    for (size_t i = 0; i < 2 && status == STATUS_IO && e; i++) {
-        if (strstr(e->message, codes[i])) return e->status = STATUS_UNREACHABLE;
+// READ_FAILURE, WRITE_FAILURE, CDC_WRITE_FAILURE (its space is full), a file that the server could not write.
+static bool passes(const struct error *why) {
+    static const char *const words[] = {"(0x1300)", "(0x1500)", "(0x1600)", "FSWriteError", "No space left on device"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strstr(why->message, words[i])) return true;
     }
-    return status;
+    return false;
+}
+
+enum status cassandra_judge(const struct error *why) {
+    static const char start[] = ": Guardrail ";
+    const char *said = strstr(why->message, ": ");
+    if (why->status == STATUS_IO && passes(why)) return STATUS_UNREACHABLE;
+    if (why->status != STATUS_DATA || !said || strncmp(said, start, sizeof start - 1) != 0) return why->status;
+    const char *name = said + sizeof start - 1, *end = strstr(name, " violated");
+    size_t length = end ? (size_t)(end - name) : 0;
+    if (!length || memmem(name, length, "_size", 5) || memmem(name, length, "items_per_", 10)) return STATUS_DATA;
+    return memmem(name, length, "disk_usage", 10) ? STATUS_UNREACHABLE : STATUS_INVALID_ARGUMENT;
+}
+
+enum status cassandra_passing(enum status status, struct error *e) {
+    if (!e || status == STATUS_OK) return status;
+    enum status judged = cassandra_judge(e);
+    if (e->status == STATUS_DATA && judged != STATUS_DATA) {
+        snprintf(e->condition, sizeof e->condition, "%s", judged == STATUS_UNREACHABLE ? "LEAT_CASSANDRA_UNAVAILABLE" : "LEAT_CASSANDRA_INVALID");
+        error_set_hint(e, "a limit of the server's own: whoever runs it can raise it, or make room");
+    }
+    return e->status = judged;
 }
 
 // The table is in the server's schema and cannot be used yet: it was made a moment ago, by a statement that nobody waited for to the end.

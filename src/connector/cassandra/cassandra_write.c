@@ -287,17 +287,20 @@ static enum status explain(const struct cassandra_parcel *p, const struct error 
         enum status status = cassandra_match_again(p->table, e);
         if (status != STATUS_OK) return status;
     }
-    if (!e) return why->status;
+    enum status judged = cassandra_judge(why);
+    if (!e) return judged;
     *e = *why;
+    e->status = cassandra_passing(why->status, e);
     snprintf(e->message, sizeof e->message, "`%.100s`: %.850s", name, why->message);
-    if (why->status == STATUS_CONFLICT) {  // the schema is another, and it fits: prepared anew, it will do
+    if (why->status == STATUS_CONFLICT) {  // another table fits too, but not what was bound for the one before
         e->status = STATUS_IO;
-        error_set_hint(e, "the table was altered while rows were written; the epoch is run again");
+        snprintf(e->message, sizeof e->message, "`%.100s`: the table was made anew with other types while rows were written", name);
+        error_set_hint(e, "nothing is lost: start leat again, and it goes on with this epoch");
     }
-    return cassandra_passing(e->status, e);
+    return e->status;
 }
 
-static bool is_of_rows(const struct error *why) { return why->status == STATUS_DATA; }
+static bool is_of_rows(const struct error *why) { return cassandra_judge(why) == STATUS_DATA; }
 
 static enum status write_alone(const struct cassandra_parcel *p, uint32_t row, struct error *e) {
     struct cql_request *r = new_request(p->table, batch_weight(p->batch, row) > 0);
@@ -314,7 +317,7 @@ static enum status write_alone(const struct cassandra_parcel *p, uint32_t row, s
 
 static enum status settle_one(const struct cassandra_parcel *p, struct error *e) {
     if (!p->error) return error_no_memory(e);
-    if (!is_of_rows(p->error) && p->error->status != STATUS_IO) return explain(p, p->error, e);
+    if (!is_of_rows(p->error) && cassandra_judge(p->error) != STATUS_IO) return explain(p, p->error, e);
     if (p->count == 1) return is_of_rows(p->error) ? hand_back(p, p->rows[0], p->error, e) : explain(p, p->error, e);
     for (uint32_t i = 0; i < p->count; i++) TRY(write_alone(p, p->rows[i], e));
     return STATUS_OK;

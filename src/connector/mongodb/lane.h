@@ -6,8 +6,9 @@
 //
 //     TRANSACTION  the rows, then the lane's record (conditional on its owner), commit: all or nothing. An epoch that is too large for one (or too
 //                  long: transaction_bytes, TRANSACTION_US) is written in parts: the transaction is committed with the record checked, not advanced,
-//                  and another goes on. Then, and in the epoch after a large one, inserts are written beside, as in PLAIN: that costs the server half as much, and an
-//                  insert overwrites nothing. Updates and deletes stay inside: what an older process still sends never lands on newer rows
+//                  and another goes on. Then, and in the epoch after a large one, inserts that meet no open transaction are written as in PLAIN: that costs
+//                  the server half as much, and an insert overwrites nothing. (Never beside an open one: the server, short of cache, would wait for
+//                  that one to end.) Updates and deletes stay inside: what an older process still sends never lands on newer rows
 //     PLAIN        rows by themselves, each deterministic, so that writing them again changes nothing; then the record. For a server without
 //                  transactions, and for an epoch with a document that the server refuses: that ends a transaction at once, while an unordered
 //                  write goes on and names them all
@@ -87,7 +88,8 @@ struct lane {
     enum lane_mode redo_mode;
     uint32_t tries;                // transactions of this epoch that were lost
     bool in_transaction;
-    bool large;                    // the epoch: inserts are written beside the transactions
+    bool large;                    // the epoch: inserts are written outside of transactions, where none is open
+    bool again;                    // rows of the epoch may be there, by a run that did not come to its end: an insert would end a transaction
     int64_t begun_us;              // of the transaction, monotonic
     size_t transaction_bytes;      // of the statements in it
     size_t epoch_bytes, last_bytes;  // of the statements of this epoch and of the one before

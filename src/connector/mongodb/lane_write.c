@@ -55,6 +55,7 @@ static void lose_transaction(struct lane *lane, enum lane_mode next) {
     lane->in_transaction = false;
     lane->redo = true;
     lane->redo_mode = next;
+    lane->again |= lane->large;
     lane->tries++;
     if (lane->tries >= TRANSACTION_TRIES) lane->redo_mode = LANE_PLAIN;
 }
@@ -120,13 +121,12 @@ static enum status commit_part(struct lane *lane, struct error *e) {
     return failpoint("mongodb.part", e);
 }
 
-// A large epoch's inserts, and all of a plain one, are written outside: first it is made sure that the record is ours. One of which rows are there,
-// by a run that did not come to its end, is taken for large: an insert that is there ends a transaction.
+// A large epoch's inserts, and all of a plain one, are written outside: first it is made sure that the record is ours.
 static enum status begin_mode(struct lane *lane, enum lane_mode mode, struct error *e) {
     struct mongodb_failure f = {0};
     if (!lane->client) return error_set(e, STATUS_UNREACHABLE, "LEAT_UNREACHABLE", "MongoDB at %.200s: the connection was lost", lane->store->config.hosts);
     lane->mode = mode;
-    lane->large |= lane->last_bytes > lane->store->transaction_bytes || lane->store->writing == lane->store->epoch.record.epoch;
+    lane->large |= lane->last_bytes > lane->store->transaction_bytes || lane->again;
     if (mode == LANE_TRANSACTION && !lane->large) return STATUS_OK;
     enum status status = record_write(lane, false, false, &f, e);
     return status != STATUS_OK && f.kind ? lane_fail(lane, &f, "writing leat_pipeline", e) : status;
@@ -285,9 +285,9 @@ static bool transaction_is_full(const struct lane *lane, const struct parcel *p)
 static enum status send_statements(struct lane *lane, const struct parcel *p, struct error *e) {
     struct mongodb_failure f;
     TRY(failpoint("mongodb.write", e));
-    if (transaction_is_full(lane, p)) TRY(commit_part(lane, e));
+    if (transaction_is_full(lane, p) || (lane->in_transaction && lane->again && p->kind == STATEMENT_INSERT)) TRY(commit_part(lane, e));
     if (lane->redo) return STATUS_OK;
-    bool inside = lane->mode == LANE_TRANSACTION && !(lane->large && p->kind == STATEMENT_INSERT);
+    bool inside = lane->in_transaction || (lane->mode == LANE_TRANSACTION && !(lane->large && p->kind == STATEMENT_INSERT));
     if (inside && !lane->in_transaction) TRY(begin_transaction(lane, e));
     if (inside) lane->transaction_bytes += p->bytes.size_bytes;
     if (build_command(lane, p, inside) != STATUS_OK) return error_no_memory(e);

@@ -213,7 +213,7 @@ static void clear_epoch(struct mongodb_store *s) {
         lane_drop_parcels(lane);
         lane->error = (struct error){0};
         lane->mode = LANE_UNTOUCHED;
-        lane->redo = lane->skipped = lane->large = false;
+        lane->redo = lane->skipped = lane->large = lane->again = false;
         lane->tries = 0;
         lane->epoch_bytes = 0;
         vector_clear(&lane->refusals);
@@ -232,6 +232,7 @@ static enum status store_begin(struct store *store, const struct sink_epoch *epo
         struct lane *lane = &s->lanes[i];
         TRY(record_check(s, &lane->record, e));
         lane->skipped = lane->record.epoch == epoch->record.epoch;
+        lane->again = s->writing == epoch->record.epoch;
     }
     s->begun = true;
     return STATUS_OK;
