@@ -21,7 +21,7 @@
     F(mongoc_transaction_opts_new) F(mongoc_transaction_opts_set_write_concern) F(mongoc_transaction_opts_destroy)                                  \
     F(mongoc_write_concern_new) F(mongoc_write_concern_destroy) F(mongoc_write_concern_set_w) F(mongoc_write_concern_set_wtag)                      \
     F(mongoc_write_concern_set_wtimeout_int64) F(mongoc_write_concern_set_journal) F(mongoc_error_has_label)                                        \
-    F(bson_init) F(bson_init_static) F(bson_destroy) F(bson_get_data)
+    F(bson_new) F(bson_init_static) F(bson_destroy) F(bson_get_data)
 
 static struct {
 #define MEMBER(name) __typeof__(name) *name;
@@ -67,8 +67,7 @@ struct mongodb_client {
     mongoc_client_t *client;
     mongoc_client_session_t *session;
     mongoc_transaction_opt_t *transaction;
-    bson_t session_options;       // for commands of the session
-    bool has_session_options;
+    bson_t *session_options;      // for commands of the session; of its own, as its type wants another alignment than memory has
     uint8_t session_id[16];
 };
 
@@ -213,7 +212,7 @@ enum status mongodb_client_new(const struct mongodb_config *config, struct memor
 
 void mongodb_client_free(struct mongodb_client *c) {
     if (!c) return;
-    if (c->has_session_options) library.bson_destroy(&c->session_options);
+    if (c->session_options) library.bson_destroy(c->session_options);
     if (c->session) library.mongoc_client_session_destroy(c->session);
     if (c->transaction) library.mongoc_transaction_opts_destroy(c->transaction);
     if (c->client) library.mongoc_client_destroy(c->client);
@@ -238,7 +237,7 @@ bool mongodb_client_command(struct mongodb_client *c, const char *database, cons
         *f = (struct mongodb_failure){.kind = FAILURE_LIBRARY, .message = "the command is no BSON"};
         return false;
     }
-    bool done = library.mongoc_client_command_with_opts(c->client, database, &body, NULL, in_session && c->session ? &c->session_options : NULL, &answer, &error);
+    bool done = library.mongoc_client_command_with_opts(c->client, database, &body, NULL, in_session && c->session ? c->session_options : NULL, &answer, &error);
     if (!done) fail(f, &answer, &error);
     bool copied = copy_reply(&answer, reply, f);
     library.bson_destroy(&answer);
@@ -254,9 +253,8 @@ bool mongodb_client_open_session(struct mongodb_client *c, struct mongodb_failur
     c->session = library.mongoc_client_start_session(c->client, options, &error);
     library.mongoc_session_opts_destroy(options);
     if (!c->session) return fail(f, NULL, &error);
-    library.bson_init(&c->session_options);
-    c->has_session_options = true;
-    if (!library.mongoc_client_session_append(c->session, &c->session_options, &error)) return fail(f, NULL, &error);
+    c->session_options = library.bson_new();
+    if (!library.mongoc_client_session_append(c->session, c->session_options, &error)) return fail(f, NULL, &error);
     const bson_t *lsid = library.mongoc_client_session_get_lsid(c->session);
     bool found = document_find(library.bson_get_data(lsid), lsid->len, "id", &id) && id.type == DOCUMENT_BINARY && id.size_bytes == 21;
     if (found) memcpy(c->session_id, id.bytes + 5, 16);
