@@ -63,6 +63,12 @@ static enum status json_source(double trigger_seconds, struct buffer *out, const
 static void print_clock(int64_t clock_us, char at[DATETIME_TEXT_MAX + 8]) {
     size_t n = print_timestamp(clock_us / 1000 * 1000, NULL, at);
     at[n] = 0;
+    const char *point = strchr(at, '.');
+    for (size_t digits = point ? n - (size_t)(point - at) - 1 : 0; digits < 3; digits++) {  // always three, as Spark has them
+        if (!point) at[n++] = '.', point = &at[n - 1];
+        at[n++] = '0';
+    }
+    at[n] = 0;
     if (n > 10) at[10] = 'T';
 }
 
@@ -76,8 +82,13 @@ static enum status json_flow(const char *run_id, double trigger_seconds, const s
                       (long long)(r->total_us / 1000), (unsigned long long)f->rows_in));
     TRY(json_number(out, "inputRowsPerSecond", arrived_per_second(trigger_seconds, f->rows_in)));
     TRY(json_number(out, "processedRowsPerSecond", per_second(f->rows_in, r->total_us)));
-    TRY(buffer_printf(out, ",\"durationMs\":{\"addBatch\":%lld,\"commitOffsets\":%lld,\"triggerExecution\":%lld},\"stateOperators\":[],\"sources\":[",
+    TRY(buffer_printf(out, ",\"durationMs\":{\"addBatch\":%lld,\"commitOffsets\":%lld,\"triggerExecution\":%lld}",
                       (long long)(r->run_us / 1000), (long long)(r->commit_us / 1000), (long long)(r->total_us / 1000)));
+    if (f->has_watermark) {
+        print_clock(f->watermark_us, at);
+        TRY(buffer_printf(out, ",\"eventTime\":{\"watermark\":\"%sZ\"}", at));
+    }
+    TRY(buffer_append_string(out, ",\"stateOperators\":[],\"sources\":["));
     for (uint32_t i = 0; i < r->source_count; i++) {
         TRY(buffer_append_string(out, i ? "," : ""));
         TRY(json_source(trigger_seconds, out, &r->sources[i], r->total_us));

@@ -547,6 +547,12 @@ static void report(struct stream *s, const struct intent *i, const struct epoch_
         }
         struct flow_report *line = &flows[report_->flow_count++];
         *line = (struct flow_report){.flow = r->flows[f].flow->name, .rows_out = atomic_load(&r->flows[f].rows_out), .rows_dead = atomic_load(&r->flows[f].rows_dead)};
+        for (uint32_t k = 0; k < i->watermark_count; k++) {
+            if (strcmp(i->watermarks[k].flow_name, line->flow) != 0) continue;
+            int64_t close_us = i->watermarks[k].close_us == NO_WATERMARK ? 0 : i->watermarks[k].close_us;
+            if (!line->has_watermark || close_us < line->watermark_us) line->watermark_us = close_us;
+            line->has_watermark = true;
+        }
         for (uint32_t k = 0; k < report_->source_count; k++) {
             for (uint32_t n = 0; n < r->flows[f].source_count; n++) {
                 if (r->flows[f].sources[n]->table == inputs[k].table) line->rows_in += sources[k].rows;

@@ -24,6 +24,8 @@ struct setting {
 struct flow_report {
     const char *flow;
     uint64_t rows_in, rows_out, rows_dead;
+    bool has_watermark;
+    int64_t watermark_us;                      // that the epoch ran with: windows that end there or before are closed; 0: none yet
 };
 struct source_report {
     const char *table;
