@@ -180,7 +180,17 @@ enum status resolve_second(struct resolver *r, const struct uquery *q, struct ex
     return status;
 }
 
+// A subquery is answered once for each row: a stream has no answer.
+static enum status refuse_stream(struct resolver *r, const struct uexpr *u) {
+    struct survey s = {.source_count = 0};
+    survey_query(r, u->query, &s);
+    if (!s.uses_stream) return STATUS_OK;
+    return complain(r, (struct complaint){.span = s.stream_span, .condition = "INVALID_SUBQUERY_EXPRESSION.STREAMING_QUERY", .label = "a stream",
+                    .hint = "join the streams (LEFT SEMI JOIN … ON …), or leave STREAM out: the table is read whole"}, "a subquery in an expression cannot read a STREAM");
+}
+
 static enum status join_subquery(struct expr_context *c, const struct uexpr *u, bool negated, struct expr **filter) {
+    TRY(refuse_stream(c->resolver, u));
     struct resolver *r = c->resolver;
     struct arena *a = r->arena;
     struct relation sub;
@@ -384,6 +394,7 @@ static enum status resolve_scalar(struct expr_context *c, const struct uexpr *u,
 }
 
 enum status resolve_subquery_expr(struct expr_context *c, const struct uexpr *u, struct expr **out, const char **name) {
+    TRY(refuse_stream(c->resolver, u));
     struct resolver *r = c->resolver;
     if (c->lambdas)
         return complain(r, (struct complaint){.span = u->span, .condition = "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.HIGHER_ORDER_FUNCTION", .label = "inside a lambda"},
