@@ -27,7 +27,7 @@ struct command {
     const char *help;          // begins with examples
     int (*run)(struct host *h, int argc, char **argv);  // argv[0] is the command's name
 };
-extern const struct command run_command, sql_command, check_command, test_command, functions_command, kafka_command, version_command;
+extern const struct command run_command, sql_command, check_command, test_command, functions_command, kafka_command, state_command, checkpoint_command, version_command;
 
 // --set k=v, collected.
 struct settings {

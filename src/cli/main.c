@@ -9,7 +9,8 @@
 #include <strings.h>
 #include <unistd.h>
 
-static const struct command *const commands[] = {&run_command, &sql_command, &check_command, &test_command, &functions_command, &kafka_command, &version_command};
+static const struct command *const commands[] = {&run_command, &sql_command, &check_command, &state_command, &checkpoint_command, &test_command,
+                                             &functions_command, &kafka_command, &version_command};
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
 static void print_usage(FILE *out) {

@@ -137,6 +137,22 @@ void execution_ignore_saved(struct execution *x, const char *flow_name);        
 void execution_drop_flow_state(struct execution *x, const char *flow_name);        // --full-refresh
 size_t execution_state_bytes(const struct execution *x, const char *flow_name, uint64_t *key_count);  // NULL: all flows
 
+// One operator that keeps state, as committed.
+struct state_line {
+    const struct plan_node *node;
+    const char *flow_name;
+    uint32_t position;
+    const char *operator_name;
+    uint64_t description;            // of what its state looks like: equal ones can be restored into each other
+    uint64_t key_count;              // keys of an aggregation, rows of a join; 0 where there are none
+    size_t size_bytes;               // in memory, with what its tables have spare
+    int64_t watermark_us;            // that its rows are judged by, of the last epoch; NO_WATERMARK
+    int64_t newest_us;               // the latest event time its flow has met; NO_WATERMARK
+    int64_t earliest_us;             // when the first of its groups ends; INT64_MAX: none is open, or they do not end
+};
+// In plan order, in the arena. Between runs: the operators' watermarks are set to those of the last committed epoch.
+enum status execution_state_lines(struct execution *x, struct arena *a, struct state_line **out, uint32_t *count) WARN_UNUSED;
+
 enum status execution_ledger(const struct execution *x, struct arena *a, struct ledger_line **lines, uint32_t *count) WARN_UNUSED;
 // Rows read of each table in the running epoch, and written at each output.
 uint64_t execution_output_rows(const struct execution *x, uint32_t output_index);

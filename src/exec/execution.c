@@ -21,6 +21,7 @@ const struct operator_class *operator_class_for(const struct plan_node *node) {
     case PLAN_WATERMARK: return &watermark_class;
     case PLAN_WINDOW: return &window_class;
     case PLAN_SESSION: return &session_class;
+    case PLAN_RANK: return &ranked_class;
     case PLAN_CONSOLIDATE: return &consolidate_class;
     }
     return NULL;

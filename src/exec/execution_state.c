@@ -3,6 +3,7 @@
 // operator's state looks like: bytes of another shape are refused, those of unknown flows skipped. See README.md for the formats.
 #include "base/checksum.h"
 #include "exec/operator.h"
+#include "exec/watermark.h"
 
 enum writing { WRITE_CHANGES, WRITE_SNAPSHOT };
 
@@ -171,4 +172,35 @@ size_t execution_state_bytes(const struct execution *x, const char *flow_name, u
     }
     if (key_count) *key_count = keys;
     return bytes;
+}
+
+// Watermarks of every operator as the last committed epoch had them.
+static enum status set_committed_watermarks(struct execution *x, struct arena *a) {
+    struct watermark_policy policy = {.clock_us = INT64_MIN};  // its marks for a next epoch are not wanted
+    struct watermark_mark *marks;
+    uint32_t count;
+    int64_t ignored;
+    TRY(execution_watermarks(x, &policy, a, &marks, &count, &ignored));
+    for (uint32_t i = 0; i < count; i++) marks[i].close_us = marks[i].late_us;
+    execution_set_watermarks(x, marks, count);
+    return STATUS_OK;
+}
+
+enum status execution_state_lines(struct execution *x, struct arena *a, struct state_line **out, uint32_t *count) {
+    *out = arena_alloc_array(a, x->operator_count + 1, sizeof **out);
+    *count = 0;
+    if (!*out) return STATUS_NO_MEMORY;
+    TRY(set_committed_watermarks(x, a));
+    for (uint32_t i = 0; i < x->operator_count; i++) {
+        struct operator *op = &x->operators[i];
+        if (!has_state(op)) continue;
+        struct state_line *line = &(*out)[(*count)++];
+        int64_t of_flow_us;
+        *line = (struct state_line){.node = op->node, .flow_name = op->flow_name, .position = op->position, .operator_name = op->class->name,
+                                    .watermark_us = op->close_us, .earliest_us = op->class->earliest ? op->class->earliest(op) : INT64_MAX};
+        TRY(description_hash(op, &line->description));
+        if (op->class->bytes) line->size_bytes = op->class->bytes(op, &line->key_count);
+        watermark_of(x, op->flow_name, &of_flow_us, &line->newest_us);
+    }
+    return STATUS_OK;
 }

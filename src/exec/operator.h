@@ -154,7 +154,7 @@ int64_t batch_kept_bytes(const struct batch *b);
 struct batch *operator_batch(const struct operator *op, uint64_t sequence, uint32_t row_count, uint32_t column_count);
 
 extern const struct operator_class scan_class, values_class, project_class, filter_class, aggregate_class, join_class, sort_class, limit_class,
-    topn_class, union_class, setop_class, generate_class, window_class, session_class, consolidate_class, watermark_class, stream_join_class;
+    topn_class, union_class, setop_class, generate_class, window_class, session_class, consolidate_class, watermark_class, ranked_class, stream_join_class;
 
 // The order in which a run works: scans, builds and finishes. Steps are in the arena.
 enum step_kind { STEP_SCAN, STEP_BUILD, STEP_FINISH };

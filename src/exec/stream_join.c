@@ -34,6 +34,16 @@ static enum status take_columns(struct operator *op, uint32_t side, struct error
     return STATUS_OK;
 }
 
+// As in Spark, rows are late by a time that somebody reads: without, nothing depends on it, and they match as others do.
+static uint32_t late_column(const struct operator *op, uint32_t side) {
+    const struct plan_node *node = op->node;
+    const struct join_time *t = node->join_time;
+    uint32_t column = t->late_column[side], output = column + (side ? node->inputs[0]->attribute_count : 0);
+    if (column == PLAN_NO_TIME || t->late_is_compared[side]) return column;
+    bool is_read = output < node->attribute_count && (!node->wanted || bitmap_get(node->wanted, output));
+    return is_read ? column : PLAN_NO_TIME;
+}
+
 static enum status compile(struct operator *op, struct error *e) {
     struct stream_join_self *self = op->self;
     struct execution *x = op->execution;
@@ -72,6 +82,7 @@ static enum status stream_join_open(struct operator *op, struct error *e) {
     for (uint32_t side = 0; side < 2; side++) {
         self->keeps[side] = plan_join_keeps(node, side);
         self->marks[side] = self->keeps[side] || (self->kind == JOIN_SEMI && side == 0);
+        self->late_columns[side] = late_column(op, side);
         TRY(row_store_init(&self->pending[side], x, e));
         TRY(take_columns(op, side, e));
     }
@@ -124,9 +135,8 @@ static enum status narrow(struct worker *w, struct batch *d, const uint16_t *ind
 
 static enum status drop_late(struct operator *op, struct worker *w, uint32_t side, struct batch *d) {
     const struct stream_join_self *self = op->self;
-    const struct plan_node *input = op->node->inputs[side];
-    uint32_t late = self->time->late_column[side], count = 0;
-    if (op->late_us == NO_WATERMARK || late == PLAN_NO_TIME || (input->wanted && !bitmap_get(input->wanted, late))) return STATUS_OK;
+    uint32_t late = self->late_columns[side], count = 0;
+    if (op->late_us == NO_WATERMARK || late == PLAN_NO_TIME) return STATUS_OK;
     struct rows rows = batch_rows(d);
     uint16_t *indices = arena_alloc(&d->arena, sizeof *indices * (rows.count + 1));
     for (uint32_t i = 0; indices && i < rows.count; i++) {

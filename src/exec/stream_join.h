@@ -30,6 +30,7 @@ struct stream_join_self {
     bool is_current;                 // the result is kept up to date: a row without a match is in it until one comes
     bool keeps[2];                   // rows without a match are in the result
     bool marks[2];                   // whether a row has matched is remembered
+    uint32_t late_columns[2];        // event time by which rows are late; PLAN_NO_TIME: they never are
     uint32_t widths[2];              // columns of the input
     uint32_t stored_counts[2];
     uint32_t *stored[2];             // which of them are kept

@@ -42,7 +42,8 @@ static enum status check_join_of_streams(struct resolver *r, const struct plan_n
     for (uint32_t side = 0; side < 2; side++)
         if (n->inputs[side]->changes == CHANGES_RETRACT) return complain_not_yet(r, n->span, "joining a result that changes");
     if (n->join == JOIN_NULL_AWARE_ANTI) return complain_not_yet(r, n->span, "NOT IN of two streams");
-    if (n->emits_closed) TRY(check_join_end(r, n));
+    if (!n->emits_closed) return STATUS_OK;
+    TRY(check_join_end(r, n));
     if (t->bounded[0] && t->bounded[1]) return STATUS_OK;
     return warn_about(r, n->span, "give both streams a WATERMARK and say how far apart their event times may be, for example `b.t BETWEEN a.t AND a.t + INTERVAL 1 HOUR`",
                       "the state of this join grows with every row of its %s", t->bounded[0] ? "right side" : t->bounded[1] ? "left side" : "two sides");
@@ -62,9 +63,9 @@ enum status check_joins(struct resolver *r, struct plan_node *root) {
 }
 
 static enum status check_join(struct resolver *r, const struct plan_node *n) {
-    const struct plan_node *left = n->inputs[0], *right = n->inputs[1];
+    const struct plan_node *left = n->inputs[0];
     if (n->join_time) return STATUS_OK;  // check_joins, when the filters above it are in it
-    if (left->changes == CHANGES_RETRACT || right->changes == CHANGES_RETRACT) return complain_not_yet(r, n->span, "joining a result that changes");
+    // A result that changes meets a table that is read whole: what is taken back finds the partners that it found when it came.
     bool ok = left->streaming ? n->join != JOIN_RIGHT && n->join != JOIN_FULL : n->join == JOIN_INNER || n->join == JOIN_CROSS || n->join == JOIN_RIGHT;
     if (ok) return STATUS_OK;
     return complain_stream(r, n->span, "_LEGACY_ERROR_TEMP_3102", "let the stream be the side whose rows are all kept",
@@ -105,6 +106,11 @@ static enum status check_time_keys(struct resolver *r, const struct plan_node *n
                            "More than one event time columns are available. Please ensure there is at most one event time column per stream");
 }
 
+static enum status complain_rank(struct resolver *r, const struct plan_node *n) {
+    return complain_stream(r, n->span, "NON_TIME_WINDOW_NOT_SUPPORTED_IN_STREAMING", "a MATERIALIZED VIEW can keep the first n of each: SELECT … FROM (SELECT *, row_number() OVER (…) AS rn FROM …) WHERE rn <= n",
+                           "window functions (OVER) are not supported on streams");
+}
+
 static enum status check_append(struct resolver *r, const struct plan_node *n) {
     switch (n->kind) {
     case PLAN_AGGREGATE:
@@ -115,6 +121,8 @@ static enum status check_append(struct resolver *r, const struct plan_node *n) {
                                                 : "make it a MATERIALIZED VIEW, which is kept up to date, or give the stream a WATERMARK",
                                "Invalid streaming output mode: append. This output mode is not supported for streaming aggregations without watermark on streaming "
                                "DataFrames/DataSets");
+    case PLAN_RANK:
+        return complain_rank(r, n);
     case PLAN_SORT:
         return complain_stream(r, n->span, "_LEGACY_ERROR_TEMP_3102", "leave ORDER BY out, or make it a MATERIALIZED VIEW with LIMIT", "a stream cannot be sorted: it has no end");
     case PLAN_LIMIT:
@@ -147,8 +155,9 @@ static const struct expr *first_drawing(const struct plan_node *n) {
 // What is taken back must be what came: a draw is another one the second time. In the last columns of a view with a key it does no harm: rows are
 // replaced by key.
 static enum status check_drawing(struct resolver *r, const struct plan_node *n, const struct plan_node *root) {
-    const struct plan_node *input = n->input_count ? n->inputs[0] : n;
-    const struct expr *drawing = input->changes == CHANGES_RETRACT ? first_drawing(n) : NULL;
+    bool changes = false;
+    for (uint32_t i = 0; i < n->input_count; i++) changes |= n->inputs[i]->changes == CHANGES_RETRACT;
+    const struct expr *drawing = changes ? first_drawing(n) : NULL;
     if (!drawing || (n->kind == PLAN_PROJECT && root->unique_key && is_top(root, n))) return STATUS_OK;
     return complain_not_yet(r, span_known(drawing->span) ? drawing->span : n->span, "random values or the clock over a result that changes, other than in the columns of a view with a key");
 }
@@ -179,6 +188,8 @@ static enum status check_complete(struct resolver *r, const struct plan_node *n,
     case PLAN_LIMIT:
         if (n->inputs[0]->kind != PLAN_SORT) return complain_not_yet(r, n->span, "LIMIT without ORDER BY in a materialized view");
         return n->limit < 0 ? complain_not_yet(r, n->span, "OFFSET without LIMIT in a materialized view") : STATUS_OK;
+    case PLAN_RANK:
+        return n->limit < 0 ? complain_rank(r, n) : STATUS_OK;
     default:
         return check_common(r, n);
     }

@@ -193,6 +193,12 @@ static enum status draw_operator(struct drawing *d, const struct plan_node *n) {
     case PLAN_SESSION:
         TRY(put(d, "Session"));
         return draw_list(d, "keys and time ", n->exprs, n->expr_count, n, false);
+    case PLAN_RANK:
+        TRY(put(d, "RowNumber"));
+        if (n->limit >= 0) TRY(buffer_printf(d->out, " first %lld", (long long)n->limit));
+        if (n->key_count) TRY(draw_list(d, "of each ", n->exprs, n->key_count, n, false));
+        TRY(put(d, " "));
+        return draw_sorts(d, n);
     case PLAN_CONSOLIDATE:
         TRY(put(d, "Consolidate"));
         return n->key_count ? draw_list(d, "key ", n->exprs, n->key_count, n, false) : put(d, " one row");
@@ -240,11 +246,11 @@ static enum status draw(struct drawing *d, struct plan_node *n, uint32_t depth) 
     TRY(node_map_put(&d->drawn, n, n));
     if (node_map_find(&d->parents, n)) TRY(buffer_printf(d->out, "(node %u) ", n->id));
     TRY(draw_operator(d, n));
-    TRY(draw_notes(d, n));
     if (n->kind == PLAN_JOIN && n->condition) {
         TRY(put(d, " if "));
         TRY(draw_expr(d, n->condition, n, 0));
     }
+    TRY(draw_notes(d, n));
     if (n->join_time) TRY(draw_kept(d, n));
     TRY(put(d, "\n"));
     for (uint32_t i = 0; i < n->input_count; i++) TRY(draw(d, n->inputs[i], depth + 1));

@@ -77,6 +77,7 @@ static bool retracts(const struct plan_node *n) {
         if (n->join_time && !n->emits_closed && (plan_join_keeps(n, 0) || plan_join_keeps(n, 1))) return true;
         return input_retracts;
     case PLAN_LIMIT:
+    case PLAN_RANK:
     case PLAN_INTERSECT:
     case PLAN_EXCEPT:
         return true;
@@ -119,6 +120,19 @@ static void join_key(struct arena *a, struct plan_node *n) {
     if (key) set_key(n, key, count);
 }
 
+// A row is known by its partition and its number; where only the first is kept, by the partition.
+static void rank_key(struct arena *a, struct plan_node *n) {
+    uint32_t *key = arena_alloc_array(a, (size_t)n->key_count + 1, sizeof *key);
+    set_key(n, NULL, 0);
+    for (uint32_t i = 0; key && i < n->key_count; i++) {
+        if (n->exprs[i]->kind != EXPR_COLUMN) return;
+        key[i] = n->exprs[i]->ordinal;
+    }
+    if (!key) return;
+    key[n->key_count] = n->attribute_count - 1;
+    set_key(n, key, n->limit == 1 && n->key_count ? n->key_count : n->key_count + 1);
+}
+
 enum status plan_derive(struct arena *a, struct plan_node *n) {
     for (uint32_t i = 0; i < n->input_count; i++) n->streaming |= n->inputs[i]->streaming;
     TRY(plan_derive_time(a, n));
@@ -127,6 +141,9 @@ enum status plan_derive(struct arena *a, struct plan_node *n) {
     switch (n->kind) {
     case PLAN_PROJECT:
         project_key(a, n);
+        break;
+    case PLAN_RANK:
+        rank_key(a, n);
         break;
     case PLAN_AGGREGATE: {
         uint32_t *key = arena_alloc_array(a, (size_t)n->key_count + 1, sizeof *key);

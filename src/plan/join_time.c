@@ -101,6 +101,24 @@ static void read_keys(const struct plan_node *n, struct join_time *t) {
     }
 }
 
+struct column_search {
+    uint32_t ordinal;
+    bool found;
+};
+
+static bool find_column(struct expr *e, void *context) {
+    struct column_search *s = context;
+    s->found |= e->kind == EXPR_COLUMN && e->ordinal == s->ordinal;
+    return !s->found;
+}
+
+static bool is_compared(const struct plan_node *n, uint32_t side, uint32_t ordinal) {
+    struct column_search in_keys = {.ordinal = ordinal}, in_condition = {.ordinal = ordinal + (side ? n->inputs[0]->attribute_count : 0)};
+    for (uint32_t i = 0; i < n->join_key_count; i++) expr_walk(side ? n->right_keys[i] : n->left_keys[i], find_column, &in_keys);
+    if (n->condition) expr_walk(n->condition, find_column, &in_condition);
+    return in_keys.found || in_condition.found;
+}
+
 // By which column rows of a side are late: the one that bounds them, if it is an event time, or the first that is.
 static void choose_late(const struct plan_node *n, uint32_t side, struct join_time *t) {
     const struct plan_node *input = n->inputs[side];
@@ -110,6 +128,7 @@ static void choose_late(const struct plan_node *n, uint32_t side, struct join_ti
         if (is_event_time(input, k) && is_time_type(input->attributes[k].type)) t->late_column[side] = k;
     if (key && is_time_key(input, key)) t->late_column[side] = key->ordinal;
     else if (!key && t->bounded[side] && is_event_time(input, t->column[side])) t->late_column[side] = t->column[side];
+    t->late_is_compared[side] = t->late_column[side] != PLAN_NO_TIME && is_compared(n, side, t->late_column[side]);
 }
 
 static bool find_failing(struct expr *e, void *context) {

@@ -43,6 +43,7 @@ static enum status optimize_subqueries(struct resolver *r, struct plan_node *roo
 
 enum status optimize_tree(struct resolver *r, struct plan_node **root) {
     TRY(optimize_fold(r, root));
+    TRY(plan_limit_ranks(r, root));
     TRY(optimize_filters(r, root));
     TRY(optimize_projects(r, root));
     return optimize_subqueries(r, *root);

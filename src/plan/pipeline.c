@@ -248,6 +248,7 @@ static enum status derive_tree(struct resolver *r, struct plan_node *root) {
 
 static enum status plan_flow(struct resolver *r, struct flow_state *state) {
     struct flow *f = state->flow;
+    TRY(plan_limit_ranks(r, &f->root));
     TRY(derive_tree(r, f->root));
     TRY(check_streaming(r, f));
     TRY(check_sources(r, f->root));

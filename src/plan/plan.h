@@ -28,6 +28,8 @@ enum plan_kind {
     PLAN_SESSION,       // session_window in batch: keys exprs[0..key_count), time exprs[key_count], gap_us or exprs[key_count + 1] (an interval
                         // or its text); appends to each row a struct column `session_window`: the merged session it falls in; NULL time or
                         // gap ≤ 0: no row
+    PLAN_RANK,          // row_number(): appends to each row its number, an INT, in the order of sorts among the rows with its keys
+                        // exprs[0..key_count); limit: higher ones leave. Equal ones in the order of their encodings
     PLAN_CONSOLIDATE,   // one upsert or delete per key and epoch, before an upsert sink; key: exprs[0..key_count), all EXPR_COLUMN, the same
                         // as unique_key; key_count 0: the whole result is one row
 };
@@ -63,6 +65,7 @@ struct dataset;
 struct join_time {
     bool has_watermark[2];             // the input has one, somewhere below
     uint32_t late_column[2];           // of the input: the event time by which its rows are late; PLAN_NO_TIME: they never are
+    bool late_is_compared[2];          // a key or the condition reads it
     uint32_t key;                      // which pair of keys is an event time; PLAN_NO_TIME: none
     bool bounded[2];                   // a row leaves the state when the watermark has reached its time plus delay_us
     uint32_t column[2];                // that time, of the input; without meaning where `key` is one
@@ -100,7 +103,7 @@ struct plan_node {
     uint32_t join_key_count;
     struct sort_key *sorts;
     uint32_t sort_count;
-    int64_t limit, offset;             // LIMIT; limit −1: none
+    int64_t limit, offset;             // LIMIT, RANK; limit −1: none
     bool all;                          // INTERSECT ALL, EXCEPT ALL
     enum generator_kind generator;
     bool outer;                        // GENERATE: keep rows that generate none

@@ -358,10 +358,7 @@ static enum status resolve_kind(struct expr_context *c, const struct uexpr *u, s
         return complain(r, (struct complaint){.span = u->span, .condition = "INVALID_LAMBDA_FUNCTION_CALL.NON_HIGHER_ORDER_FUNCTION", .label = "not here"},
                         "a lambda can only be an argument of a higher-order function");
     case U_OVER:
-        if (r->target) return complain(r, (struct complaint){.span = u->span, .condition = "NON_TIME_WINDOW_NOT_SUPPORTED_IN_STREAMING", .label = "on a stream",
-                                       .hint = "GROUP BY with max_by or min_by finds the first or last of a group"},
-                                       "window functions (OVER) are not supported on streams");
-        return complain_not_yet(r, u->span, "window functions (OVER)");
+        return resolve_over(c, u, out, name);
     case U_PARAMETER:
         return complain_not_yet(r, u->span, "parameters in queries");
     case U_DEFAULT:

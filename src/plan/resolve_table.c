@@ -273,7 +273,9 @@ static enum status resolve_result(struct resolver *r, const struct urelation *u,
     if (materialized && u->stream)
         return complain(r, (struct complaint){.span = u->span, .condition = "UNSUPPORTED_FEATURE", .label = "its rows change",
                         .hint = "stream what it is made of"}, "materialized view `%s` cannot be streamed: its rows change and leave", d->name);
-    if (materialized && r->mode == READ_BATCH) return complain_not_yet(r, u->span, "reading a materialized view in a streaming table");
+    if (materialized && r->mode == READ_BATCH)
+        return complain_not_yet(r, u->span, r->target && r->target->kind == DATASET_MATERIALIZED_VIEW ? "reading a materialized view whole, beside what grows"
+                                                                                                    : "reading a materialized view in a streaming table");
     if (!u->stream && r->mode == READ_BATCH)
         return complain(r, (struct complaint){.span = u->span, .condition = "INVALID_FLOW_QUERY_TYPE.BATCH_RELATION_FOR_STREAMING_TABLE", .label = "read whole",
                         .hint = arena_printf(r->arena, "write STREAM %s", d->name)}, "streaming table `%s` is read as a batch", d->name);

@@ -287,6 +287,9 @@ enum status check_streaming(struct resolver *r, const struct flow *flow);
 enum status plan_derive_time(struct arena *a, struct plan_node *n) WARN_UNUSED;
 enum status plan_emit_closed(struct resolver *r, struct plan_node **root) WARN_UNUSED;  // of a streaming table: aggregations emit groups that are closed
 enum status plan_drop_late(struct resolver *r, struct plan_node **root) WARN_UNUSED;    // marks WINDOWs under aggregations; after plan_derive
+// rank.c
+enum status resolve_over(struct expr_context *c, const struct uexpr *u, struct expr **out, const char **name);  // may put a RANK over c->input
+enum status plan_limit_ranks(struct resolver *r, struct plan_node **root) WARN_UNUSED;  // WHERE rn <= n becomes the RANK's limit
 // graph.c
 enum status plan_derive(struct arena *a, struct plan_node *n) WARN_UNUSED;  // changes, streaming, unique key, event time from the inputs
 enum status graph_share(struct arena *a, struct memory *memory, struct flow **flows, uint32_t flow_count, struct pipeline *p);

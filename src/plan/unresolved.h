@@ -40,10 +40,12 @@ enum uexpr_kind {
     U_IN_SUBQUERY,   // args[0 … ] IN query
     U_ALIAS,         // args[0] AS names[0]; several: (a, b) for generators
     U_ROW,           // (a, b): struct of args
-    U_OVER,          // args[0] OVER (…): window functions, refused so far
+    U_OVER,          // args[0] OVER (…): over
     U_PARAMETER,     // :name or ?; refused so far
     U_DEFAULT,
 };
+
+struct uover;
 
 struct uexpr {
     enum uexpr_kind kind;
@@ -63,6 +65,7 @@ struct uexpr {
     uint32_t name_count;
     struct uexpr *filter;        // FILTER (WHERE …)
     struct uquery *query;
+    const struct uover *over;    // U_OVER
     uint32_t height;             // of the tree below and with this node; 0: not known. The SQL parser keeps it under a limit
 };
 
@@ -71,6 +74,14 @@ struct usort {
     bool descending;
     bool nulls_first;            // resolved default: first when ascending, last when descending
     struct span span;
+};
+
+// OVER (PARTITION BY keys ORDER BY sorts [frame]), OVER name, OVER (name …)
+struct uover {
+    struct uexpr **keys;
+    struct usort *sorts;
+    uint32_t key_count, sort_count;
+    bool has_frame, is_named;
 };
 
 enum ujoin_kind { UJOIN_INNER, UJOIN_LEFT, UJOIN_RIGHT, UJOIN_FULL, UJOIN_SEMI, UJOIN_ANTI, UJOIN_CROSS };

@@ -154,18 +154,24 @@ static bool parse_frame_bound(struct parser *p) {
     return parse_unexpected(p, "PRECEDING or FOLLOWING") != NULL;
 }
 
-static bool parse_window_spec(struct parser *p) {
+static bool parse_window_spec(struct parser *p, struct uover *over) {
     struct list keys = {0};
-    struct usort *sorts;
-    uint32_t count;
-    if (!at_kind(p, TOKEN_LEFT_PAREN)) return parse_name(p, "the name or definition of a window") != NULL;
+    over->is_named = !at_kind(p, TOKEN_LEFT_PAREN);
+    if (over->is_named) return parse_name(p, "the name or definition of a window") != NULL;
     advance(p);
-    if (is_name(current(p)) && token_at(p, 1)->kind == TOKEN_RIGHT_PAREN) advance(p);
+    if (is_name(current(p)) && token_at(p, 1)->kind == TOKEN_RIGHT_PAREN) {
+        over->is_named = true;
+        advance(p);
+    }
     if (accept_keywords(p, KEYWORD_PARTITION, KEYWORD_BY) || accept_keywords(p, KEYWORD_DISTRIBUTE, KEYWORD_BY) || accept_keywords(p, KEYWORD_CLUSTER, KEYWORD_BY)) {
         if (!parse_expressions(p, &keys)) return false;
+        over->keys = (struct uexpr **)keys.items;
+        over->key_count = keys.count;
     }
-    if ((accept_keywords(p, KEYWORD_ORDER, KEYWORD_BY) || accept_keywords(p, KEYWORD_SORT, KEYWORD_BY)) && !parse_sort_items(p, &sorts, &count)) return false;
+    bool sorted = accept_keywords(p, KEYWORD_ORDER, KEYWORD_BY) || accept_keywords(p, KEYWORD_SORT, KEYWORD_BY);
+    if (sorted && !parse_sort_items(p, &over->sorts, &over->sort_count)) return false;
     if (accept_keyword(p, KEYWORD_ROWS) || accept_keyword(p, KEYWORD_RANGE)) {
+        over->has_frame = true;
         bool between = accept_keyword(p, KEYWORD_BETWEEN);
         if (!parse_frame_bound(p)) return false;
         if (between && (!expect_keyword(p, KEYWORD_AND) || !parse_frame_bound(p))) return false;
@@ -210,7 +216,11 @@ static struct uexpr *parse_call_suffix(struct parser *p, struct uexpr *call, uin
     call->span = span_since(p, begin);
     if (!at_keyword(p, KEYWORD_OVER) || (token_at(p, 1)->kind != TOKEN_LEFT_PAREN && !is_name(token_at(p, 1)))) return call;
     advance(p);
-    return parse_window_spec(p) ? expr_make(p, U_OVER, begin, 1, &call) : NULL;
+    struct uover *over = arena_alloc_zeroed(p->arena, sizeof *over);
+    if (!over) return parse_no_memory(p);
+    struct uexpr *e = parse_window_spec(p, over) ? expr_make(p, U_OVER, begin, 1, &call) : NULL;
+    if (e) e->over = over;
+    return e;
 }
 
 static struct uexpr *parse_argument(struct parser *p, bool named) {

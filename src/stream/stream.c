@@ -4,6 +4,7 @@
 #include "base/random.h"
 #include "stream/runtime.h"
 #include "stream/settings.h"
+#include "stream/verdict.h"
 #include <stdio.h>
 #include <strings.h>
 #include <unistd.h>
@@ -202,42 +203,37 @@ static enum status check_refresh_names(struct stream *s, struct error *e) {
     return STATUS_OK;
 }
 
-// A folder whose flows are all unknown to the file is another file's, given by mistake: two files beside each other share a default folder.
-static enum status check_same_pipeline(struct stream *s, struct error *e) {
-    const char *other = NULL;
-    if (s->config.full_refresh_all) return STATUS_OK;
-    for (size_t i = 0; i < s->durable.flows.count; i++) {
-        const struct flow_entry *entry = *(struct flow_entry **)vector_at(&s->durable.flows, i);
-        for (uint32_t k = 0; k < s->runtime->flow_count; k++) {
-            if (strcmp(s->runtime->flows[k].flow->name, entry->name) == 0) return STATUS_OK;
-        }
-        if (entry->started) other = entry->name;
+static bool begins_anew(void *context, const struct flow *f) {
+    const struct stream *s = context;
+    for (uint32_t i = 0; i < s->runtime->flow_count; i++) {
+        if (s->runtime->flows[i].flow == f) return s->runtime->flows[i].refresh;
     }
-    if (!other) return STATUS_OK;
-    error_set(e, STATUS_CONFLICT, "LEAT_QUERY_CHANGED", "the data folder `%s` belongs to another pipeline: it has `%s`, and no table of this file", s->config.data_folder, other);
-    error_set_hint(e, "give this file a folder of its own with --data DIR, or begin anew in this one with --full-refresh-all (what it knows of the other is dropped)");
-    return STATUS_CONFLICT;
+    return false;
 }
 
-// The new text against the log: new flows, removed ones, changed ones.
+static void tell_verdict(const struct stream *s, const struct flow_verdict *v) {
+    struct log *log = s->config.log;
+    if (v->verdict == VERDICT_NEW && s->durable.text && !durable_flow(&s->durable, v->flow_name)) log_write(log, LOG_INFO, "%s is new: it catches up from its start", v->flow_name);
+    if (v->verdict == VERDICT_REMOVED) log_write(log, LOG_INFO, "%s is no longer in the file: its state is dropped, its table stays", v->flow_name);
+    if (v->verdict != VERDICT_TAKEN_OVER) return;
+    log_write(log, LOG_INFO, "the query of %s has changed: rows from now on are computed by the new one, those already written stay as they are", v->flow_name);
+    for (uint32_t i = 0; i < v->reason_count; i++) log_write(log, LOG_INFO, "%s: %s", v->flow_name, v->reasons[i]);
+}
+
+// The new text against the log: what `leat check --against` says beforehand.
 static enum status compare_flows(struct stream *s, struct error *e) {
+    const struct stream_config *c = &s->config;
     struct runtime *r = s->runtime;
-    TRY(check_same_pipeline(s, e));
-    for (uint32_t i = 0; i < r->flow_count; i++) {
-        const struct flow *f = r->flows[i].flow;
-        const struct flow_entry *entry = durable_flow(&s->durable, f->name);
-        if (!entry && s->durable.text) log_write(s->config.log, LOG_INFO, "%s is new: it catches up from its start", f->name);
-        if (!entry || !entry->started || entry->hash == f->hash || r->flows[i].refresh) continue;
-        error_set(e, STATUS_CONFLICT, "LEAT_QUERY_CHANGED", "the query of `%s` has changed since the last run; its state and its table belong to the old one", f->name);
-        error_set_hint(e, "build it anew with --full-refresh %s, or give the new query another name", f->name);
-        return STATUS_CONFLICT;
+    struct flow_verdict *verdicts;
+    uint32_t count;
+    struct verdict_request request = {.arena = &r->arena, .memory = c->memory, .session = c->session, .session_before = &s->session_before, .connectors = c->connectors,
+                                      .base_folder = c->base_folder, .data_folder = c->data_folder, .log = c->log, .settings = c->settings, .setting_count = c->setting_count,
+                                      .durable = &s->durable, .pipeline = r->pipeline, .all_anew = c->full_refresh_all, .refreshed = begins_anew, .context = s};
+    TRY(verdict_flows(&request, &verdicts, &count, e));
+    for (uint32_t i = 0; i < count; i++) {
+        if (verdicts[i].verdict == VERDICT_REFUSED) return verdict_refusal(&verdicts[i], e);
     }
-    for (size_t i = 0; i < s->durable.flows.count; i++) {
-        const struct flow_entry *entry = *(struct flow_entry **)vector_at(&s->durable.flows, i);
-        bool stays = false;
-        for (uint32_t k = 0; k < r->flow_count; k++) stays |= strcmp(r->flows[k].flow->name, entry->name) == 0;
-        if (!stays) log_write(s->config.log, LOG_INFO, "%s is no longer in the file: its state is dropped, its table stays", entry->name);
-    }
+    for (uint32_t i = 0; i < count; i++) tell_verdict(s, &verdicts[i]);
     return STATUS_OK;
 }
 

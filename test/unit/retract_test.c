@@ -115,6 +115,46 @@ static struct plan_node *of_first_rows(struct fixture *f, struct plan_node *scan
     return of_everything(f, derived(f, limit), no_keys, 2, 3, 4);
 }
 
+// The first rows of each partition; their numbers are wanted or not.
+static struct plan_node *ranked_by(struct fixture *f, struct plan_node *input, const int *keys, const int *sorts, int64_t limit, bool numbered) {
+    struct plan_node *n = node_new(f, PLAN_RANK, input);
+    n->exprs = arena_alloc_array(&f->arena, 4, sizeof *n->exprs);
+    n->sorts = arena_alloc_array(&f->arena, 4, sizeof *n->sorts);
+    for (; *keys >= 0; keys++) n->exprs[n->expr_count++] = column_of(f, input, (uint32_t)*keys);
+    n->key_count = n->expr_count;
+    for (; *sorts >= 0; sorts++) n->sorts[n->sort_count++] = (struct sort_key){.expr = column_of(f, input, (uint32_t)*sorts), .descending = n->sort_count == 0};
+    n->limit = limit;
+    n->attributes = arena_alloc_array(&f->arena, input->attribute_count + 1, sizeof *n->attributes);
+    memcpy(n->attributes, input->attributes, input->attribute_count * sizeof *n->attributes);
+    n->attributes[n->attribute_count++] = (struct attribute){.name = "rn", .type = &type_int};
+    uint64_t *wanted = arena_alloc_zeroed(&f->arena, bitmap_bytes(n->attribute_count));
+    for (uint32_t i = 0; i < input->attribute_count; i++) bitmap_set(wanted, i);
+    if (!numbered) n->wanted = wanted;
+    derived(f, n);
+    return n;
+}
+
+static struct plan_node *without_last(struct fixture *f, struct plan_node *input) {
+    struct plan_node *n = node_new(f, PLAN_PROJECT, input);
+    n->exprs = arena_alloc_array(&f->arena, input->attribute_count, sizeof *n->exprs);
+    for (; n->expr_count + 1 < input->attribute_count; n->expr_count++) n->exprs[n->expr_count] = column_of(f, input, n->expr_count);
+    set_attributes(f, n, n->exprs, n->expr_count);
+    return derived(f, n);
+}
+
+static const int by_value[] = {3, -1}, by_value_and_real[] = {3, 2, -1}, by_fourth[] = {4, -1};
+
+static struct plan_node *first_three(struct fixture *f, struct plan_node *scan) { return ranked_by(f, scan, first_key, by_value, 3, true); }
+static struct plan_node *first_unnumbered(struct fixture *f, struct plan_node *scan) { return without_last(f, ranked_by(f, scan, second_key, by_value, 4, false)); }
+static struct plan_node *first_one(struct fixture *f, struct plan_node *scan) { return ranked_by(f, scan, two_keys, by_value_and_real, 1, true); }
+static struct plan_node *first_of_all(struct fixture *f, struct plan_node *scan) { return ranked_by(f, scan, no_keys, by_value, 9, true); }
+static struct plan_node *first_none(struct fixture *f, struct plan_node *scan) { return ranked_by(f, scan, first_key, by_value, 0, true); }
+static struct plan_node *all_numbered(struct fixture *f, struct plan_node *scan) { return ranked_by(f, scan, first_key, by_value, -1, true); }
+static struct plan_node *first_results(struct fixture *f, struct plan_node *scan) { return ranked_by(f, per_key(f, scan, two_keys), first_key, by_fourth, 2, true); }
+static struct plan_node *of_first_three(struct fixture *f, struct plan_node *scan) {
+    return of_everything(f, ranked_by(f, scan, first_key, by_value, 3, true), second_key, 4, 1, 2);
+}
+
 struct shape {
     const char *name;
     struct plan_node *(*make)(struct fixture *f, struct plan_node *scan);
@@ -129,7 +169,13 @@ static const struct shape shapes[] = {
     {"twice by key", twice_by_key, false, false, false}, {"twice by key, taken back", twice_by_key, true, false, false}, {"by result", by_result, false, false, false},
     {"by result, taken back", by_result, true, false, false}, {"distinct", distinct, true, false, false}, {"thrice", thrice, false, false, false},
     {"bags", bags, true, true, true}, {"zeros", zeros, true, false, true}, {"decimals", decimals, true, false, false}, {"of first rows", of_first_rows, false, false, false},
-    {"of first rows, taken back", of_first_rows, true, false, false},
+    {"of first rows, taken back", of_first_rows, true, false, false}, {"first three", first_three, false, false, false},
+    {"first three, taken back", first_three, true, false, false}, {"first unnumbered", first_unnumbered, false, false, false},
+    {"first unnumbered, taken back", first_unnumbered, true, false, false}, {"first one", first_one, false, false, false},
+    {"first one, taken back", first_one, true, false, false}, {"first of all", first_of_all, false, false, false},
+    {"first of all, taken back", first_of_all, true, false, false}, {"all numbered, taken back", all_numbered, true, false, false},
+    {"first results", first_results, false, false, false}, {"first results, taken back", first_results, true, false, false},
+    {"of first three", of_first_three, false, false, false}, {"of first three, taken back", of_first_three, true, false, false},
 };
 
 // --- streams against batches ---
@@ -326,13 +372,107 @@ static void nothing_is_left(void **state) {
     teardown(&f);
 }
 
-static void hostile_snapshots(void **state) {
+// Over rows that only come, a partition holds no more rows than are wanted.
+static void few_are_kept(void **state) {
     (void)state;
     struct fixture f;
     setup(&f);
     struct plan_node *scan = scan_new(&f, true);
+    struct machine m, none;
+    machine_init(&m, &f, first_three(&f, scan), 2);
+    struct plan_node *other = scan_new(&f, true);
+    machine_init(&none, &f, first_none(&f, other), 2);
+    uint32_t number = 0;
+    for (uint32_t epoch = 0; epoch < 30; epoch++) {
+        struct row rows[300];
+        for (size_t i = 0; i < 300; i++) rows[i] = changing_row(&f, &number, false);
+        struct feed_of feed = {scan->table, rows, 300}, same = {other->table, rows, 300};
+        uint64_t kept = 0;
+        machine_run(&m, &feed, 1, false, 61);
+        execution_commit(m.execution);
+        const struct operator *op = &m.execution->operators[m.execution->operator_count - 1];
+        (void)op->class->bytes(op, &kept);
+        assert_true(kept > 0 && kept <= 3 * 10);
+        machine_run(&none, &same, 1, false, 61);
+        execution_commit(none.execution);
+        op = &none.execution->operators[none.execution->operator_count - 1];
+        kept = 0;
+        (void)op->class->bytes(op, &kept);
+        assert_int_equal(kept, 0);
+    }
+    assert_int_equal(none.sink.count, 0);
+    machine_release(&m);
+    machine_release(&none);
+    teardown(&f);
+}
+
+// The source reads with memory of its own, which does not fail.
+static enum status try_run(struct machine *m, const struct feed_of *feed, struct memory *memory, struct error *e) {
+    struct split split = {.range = {.end = (int64_t)feed->count}};
+    struct rows_source source = {.base = {.class = &rows_class}, .memory = memory, .rows = feed->rows};
+    struct epoch_input input = {.table = feed->table, .source = &source.base, .splits = {.items = &split, .count = 1}};
+    struct epoch_run run = {.epoch = ++m->epoch, .inputs = &input, .input_count = 1};
+    return execution_run(m->execution, &m->crew, &run, e);
+}
+
+// Each allocation of an epoch fails in turn: the epoch fails, is taken back, and leaves nothing behind.
+static void fail_allocations(struct plan_node *(*make)(struct fixture *f, struct plan_node *scan)) {
+    struct fixture f;
+    setup(&f);
+    struct plan_node *scan = scan_new(&f, true);
     scan->changes = CHANGES_RETRACT;
-    struct plan_node *root = straight(&f, scan);
+    struct machine m;
+    machine_init(&m, &f, make(&f, scan), 1);
+    struct row rows[60];
+    uint32_t number = 0, failed = 0;
+    struct memory own;
+    memory_init(&own, "source", NULL, 0);
+    for (size_t i = 0; i < 60; i++) rows[i] = changing_row(&f, &number, false);
+    struct feed_of feed = {scan->table, rows, 60};
+    machine_run(&m, &feed, 1, false, 61);
+    execution_commit(m.execution);
+    for (size_t i = 0; i < 60; i++) {
+        if (i % 2) rows[i].weight = -1;
+        else rows[i] = changing_row(&f, &number, false);
+    }
+    size_t before_size;
+    char *before = snapshot_of(&m, &before_size);
+    for (int64_t n = 1; n < 100000; n += 1 + n / 60) {
+        struct error e;
+        error_clear(&e);
+        f.memory.fail_countdown = n;
+        enum status status = try_run(&m, &feed, &own, &e);
+        f.memory.fail_countdown = -1;
+        assert_int_equal(execution_rollback(m.execution, &e), STATUS_OK);
+        size_t size;
+        char *after = snapshot_of(&m, &size);
+        assert_int_equal(size, before_size);
+        assert_memory_equal(after, before, size);
+        free(after);
+        if (status == STATUS_OK) break;
+        assert_int_equal(status, STATUS_NO_MEMORY);
+        failed++;
+    }
+    assert_true(failed > 20);
+    free(before);
+    machine_release(&m);
+    teardown(&f);
+}
+
+static void failed_allocations(void **state) {
+    (void)state;
+    fail_allocations(straight);
+    fail_allocations(twice_by_key);
+    fail_allocations(first_three);
+    fail_allocations(first_results);
+}
+
+static void break_snapshots(struct plan_node *(*make)(struct fixture *f, struct plan_node *scan)) {
+    struct fixture f;
+    setup(&f);
+    struct plan_node *scan = scan_new(&f, true);
+    scan->changes = CHANGES_RETRACT;
+    struct plan_node *root = make(&f, scan);
     struct row rows[200];
     uint32_t number = 0;
     for (size_t i = 0; i < 200; i++) rows[i] = changing_row(&f, &number, true);
@@ -360,6 +500,12 @@ static void hostile_snapshots(void **state) {
     machine_release(&m);
     machine_release(&other);
     teardown(&f);
+}
+
+static void hostile_snapshots(void **state) {
+    (void)state;
+    break_snapshots(straight);
+    break_snapshots(first_three);
 }
 
 // --- its parts ---
@@ -547,7 +693,7 @@ static void orders_of_keys(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(streams_equal_batches), cmocka_unit_test(nothing_is_left), cmocka_unit_test(hostile_snapshots),
+        cmocka_unit_test(streams_equal_batches), cmocka_unit_test(nothing_is_left), cmocka_unit_test(few_are_kept), cmocka_unit_test(hostile_snapshots), cmocka_unit_test(failed_allocations),
         cmocka_unit_test(exact_sums), cmocka_unit_test(exact_sum_edges), cmocka_unit_test(orders_of_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -639,6 +639,74 @@ static void watermark_after(void **state) {
     teardown(&f);
 }
 
+// One key: every row of a side with every row of the other, many more pairs than a batch holds.
+static void many_pairs(void **state) {
+    (void)state;
+    enum { EACH = 260 };
+    struct fixture f;
+    setup(&f);
+    struct event *events[2] = {calloc(EACH, sizeof **events), calloc(EACH, sizeof **events)};
+    const struct event *all[2] = {events[0], events[1]};
+    for (size_t k = 0; k < sizeof current_kinds / sizeof *current_kinds; k++) {
+        struct shape s = {.kind = current_kinds[k], .current = true, .rest = true};
+        struct joiner j;
+        joiner_init(&j, &f, stream_join_new(&f, &s), 2);
+        for (uint32_t side = 0; side < 2; side++) {
+            make_events(&f, events[side], EACH, 0);
+            for (uint32_t i = 0; i < EACH; i++) events[side][i].has_key = true, events[side][i].key = 1;
+        }
+        commit_epoch(&j, all[0], EACH / 2, all[1], EACH / 3);
+        commit_epoch(&j, all[0] + EACH / 2, EACH - EACH / 2, all[1] + EACH / 3, EACH - EACH / 3);
+        assert_content(&j, &s, all, (size_t[2]){EACH, EACH}, INT64_MAX);
+        joiner_release(&j);
+    }
+    free(events[0]);
+    free(events[1]);
+    teardown(&f);
+}
+
+// What a condition says about time. delay: 0: nothing is bounded.
+static void bounds(void **state) {
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    struct plan_node *left = stream_new(&f, true), *right = stream_new(&f, true);
+    struct expr *a = column_of(&f, left, 1), *b = right_column(&f, 1, &type_timestamp), *five = interval_of(&f, 5 * SECOND), *nine = interval_of(&f, 9 * SECOND);
+    const struct {
+        struct expr *condition;
+        int64_t left_us, right_us;   // INT64_MAX: not bounded
+    } cases[] = {
+        {call(&f, "<", a, b), INT64_MAX, 0},
+        {call(&f, "<=", b, a), 1000, INT64_MAX},
+        {call(&f, ">", call(&f, "-", a, five), b), -5 * SECOND, INT64_MAX},
+        {call(&f, ">=", call(&f, "+", b, nine), call(&f, "-", a, five)), INT64_MAX, 14 * SECOND + 1000},
+        {call(&f, "<", call(&f, "+", five, call(&f, "-", a, nine)), b), INT64_MAX, 4 * SECOND},
+        {expr_and(&f.arena, call(&f, "<", b, call(&f, "+", a, five)), call(&f, "<", b, call(&f, "+", a, nine))), 9 * SECOND, INT64_MAX},
+        {call(&f, "=", b, call(&f, "+", a, five)), INT64_MAX, INT64_MAX},
+        {call(&f, "<", a, a), INT64_MAX, INT64_MAX},
+        {call(&f, "<", column_of(&f, left, 0), right_column(&f, 0, &type_bigint)), INT64_MAX, INT64_MAX},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct plan_node *n = join_new(&f, left, right, JOIN_INNER, false);
+        n->condition = cases[i].condition;
+        assert_int_equal(plan_derive(&f.arena, n), STATUS_OK);
+        const struct join_time *t = n->join_time;
+        assert_true(t->bounded[0] == (cases[i].left_us != INT64_MAX) && t->bounded[1] == (cases[i].right_us != INT64_MAX));
+        if (t->bounded[0]) assert_int_equal(t->delay_us[0], cases[i].left_us);
+        if (t->bounded[1]) assert_int_equal(t->delay_us[1], cases[i].right_us);
+        int64_t most = t->bounded[0] ? cases[i].left_us : t->bounded[1] ? cases[i].right_us : 0;
+        assert_int_equal(t->handed_delay_us, most > 0 ? most : 0);
+    }
+    struct plan_node *bare = stream_new(&f, false), *n = join_new(&f, left, bare, JOIN_INNER, false);  // no watermark on the right
+    n->condition = expr_and(&f.arena, call(&f, "<", b, a), call(&f, "<", a, call(&f, "+", b, five)));
+    assert_int_equal(plan_derive(&f.arena, n), STATUS_OK);
+    assert_false(n->join_time->bounded[0]);
+    assert_true(n->join_time->bounded[1] && n->join_time->has_watermark[0] && !n->join_time->has_watermark[1]);
+    assert_int_equal(n->join_time->late_column[0], 1);
+    assert_int_equal(n->join_time->late_column[1], PLAN_NO_TIME);
+    teardown(&f);
+}
+
 // Each allocation of an epoch fails in turn: rolled back, nothing is left of it, and the next attempt goes further.
 static void no_memory(void **state) {
     (void)state;
@@ -689,7 +757,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(streaming_tables), cmocka_unit_test(materialized_views), cmocka_unit_test(failing_conditions),
         cmocka_unit_test(when_rows_leave),  cmocka_unit_test(watermark_after),
-        cmocka_unit_test(no_memory),
+        cmocka_unit_test(no_memory),        cmocka_unit_test(many_pairs),         cmocka_unit_test(bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
