@@ -12,10 +12,11 @@ static const char checkpoint_help[] =
     "  leat checkpoint show leat-data --json\n"
     "  leat checkpoint verify leat-data          every checksum of every generation\n"
     "\n"
-    "A log has two generations: a snapshot each, and the journal of what happened since. A next start uses the newest; where its snapshot is damaged,\n"
-    "the one before and both journals. The last write of a journal may be unfinished after a crash: that is no damage, the next start cuts it off.\n"
-    "verify: exit 0: every file is whole; 1: one is damaged (file and byte are said, and what a next start would use); 5: of a newer leat, or another\n"
-    "pipeline's file `pipeline`.\n";
+    "A log has two generations: a snapshot each, and the journal of what happened since. A next start uses the newest; where its snapshot is\n"
+    "damaged, the one before and both journals. The last write of a journal may be unfinished after a crash: that is no damage, the next\n"
+    "start cuts it off.\n"
+    "verify: exit 0: every file is whole; 1: one is damaged, or there is no log (file and byte are said, and what a next start would use);\n"
+    "5: it is of a newer leat.\n";
 
 struct checkpoint_options {
     bool verify, json;
@@ -43,14 +44,16 @@ static int read_options(struct checkpoint_options *o, int argc, char **argv) {
 // --- files ---
 
 static const char *word_of(enum file_verdict v) {
-    static const char *const words[] = {[FILE_GOOD] = "good", [FILE_UNFINISHED] = "unfinished", [FILE_DAMAGED] = "damaged", [FILE_TOO_NEW] = "too new"};
+    static const char *const words[] = {[FILE_GOOD] = "good", [FILE_UNFINISHED] = "unfinished", [FILE_DAMAGED] = "damaged",
+                                        [FILE_TOO_NEW] = "too new"};
     return words[v];
 }
 
 static const char *epochs_of(struct arena *a, const struct log_file *f) {
     if (!f->commit_count) return "";
     const char *text = f->first_epoch == f->last_epoch ? arena_printf(a, "%llu", (unsigned long long)f->first_epoch)
-                                                       : arena_printf(a, "%llu–%llu", (unsigned long long)f->first_epoch, (unsigned long long)f->last_epoch);
+                                                       : arena_printf(a, "%llu–%llu", (unsigned long long)f->first_epoch,
+                                                                      (unsigned long long)f->last_epoch);
     return text ? text : "?";
 }
 
@@ -65,19 +68,22 @@ static enum status print_files(struct host *h, struct arena *a, const struct log
         bool spare = f->generation > r->newest || f->generation + 1 < r->newest;
         const char *where = f->verdict == FILE_GOOD ? "" : arena_printf(a, " at byte %llu: %s", (unsigned long long)f->at_byte, f->why);
         const char *state = arena_printf(a, "%s%s%s", word_of(f->verdict), where ? where : "", spare ? " (left over: a next start removes it)" : "");
-        const char *cells[] = {f->name, text_of_number(a, f->size_bytes), text_of_duration(a, now_us - f->written_us), text_of_number(a, f->record_count), epochs_of(a, f), state};
+        const char *cells[] = {f->name, text_of_number(a, f->size_bytes), text_of_duration(a, now_us - f->written_us),
+                               text_of_number(a, f->record_count), epochs_of(a, f), state};
         listing_row(&l, cells);
     }
     return listing_print(&l, e);
 }
 
 static enum status json_files(const struct log_report *r, struct buffer *out) {
-    TRY(buffer_printf(out, "\"newestGeneration\":%u,\"usedGeneration\":%u,\"recoverable\":%s", r->newest, r->used, r->recoverable ? "true" : "false"));
+    TRY(buffer_printf(out, "\"newestGeneration\":%u,\"usedGeneration\":%u,\"recoverable\":%s", r->newest, r->used,
+                      r->recoverable ? "true" : "false"));
     TRY(json_text(out, "whyNot", r->recoverable ? NULL : r->why_not));
     TRY(buffer_append_string(out, ",\"files\":["));
     for (size_t i = 0; i < r->files.count; i++) {
         const struct log_file *f = vector_at(&r->files, i);
-        TRY(buffer_printf(out, "%s{\"generation\":%u,\"bytes\":%llu,\"format\":%u,\"writtenAtMs\":%lld,\"records\":%llu,\"commits\":%llu,\"firstEpoch\":%llu,\"lastEpoch\":%llu", i ? "," : "",
+        TRY(buffer_printf(out, "%s{\"generation\":%u,\"bytes\":%llu,\"format\":%u,\"writtenAtMs\":%lld,\"records\":%llu,"
+                          "\"commits\":%llu,\"firstEpoch\":%llu,\"lastEpoch\":%llu", i ? "," : "",
                           f->generation, (unsigned long long)f->size_bytes, f->version, (long long)(f->written_us / 1000), (unsigned long long)f->record_count,
                           (unsigned long long)f->commit_count, (unsigned long long)f->first_epoch, (unsigned long long)f->last_epoch));
         TRY(json_text(out, "name", f->name));
@@ -114,10 +120,12 @@ static void say_damage(struct host *h, const struct checkpoint_options *o, const
     for (size_t i = 0; i < r->files.count; i++) {
         const struct log_file *f = vector_at(&r->files, i);
         if (f->verdict != FILE_DAMAGED && f->verdict != FILE_TOO_NEW) continue;
-        error_set(&e, STATUS_CORRUPT, f->verdict == FILE_TOO_NEW ? "LEAT_FORMAT_TOO_NEW" : "LEAT_LOG_CORRUPT", "`%s/log/%s` is %s at byte %llu: %s", o->folder, f->name, word_of(f->verdict),
+        error_set(&e, STATUS_CORRUPT, f->verdict == FILE_TOO_NEW ? "LEAT_FORMAT_TOO_NEW" : "LEAT_LOG_CORRUPT", "`%s/log/%s` is %s at byte %llu: %s",
+                  o->folder, f->name, word_of(f->verdict),
                   (unsigned long long)f->at_byte, f->why);
         if (r->recoverable) {
-            error_set_hint(&e, "nothing is lost: a next start uses generation %u, %s", r->used, r->used < r->newest ? "the one before, with both journals" : "which is whole");
+            error_set_hint(&e, "nothing is lost: a next start uses generation %u, %s", r->used,
+                           r->used < r->newest ? "the one before, with both journals" : "which is whole");
         } else error_set_hint(&e, "restore the whole data folder from a copy, or start anew with another --data folder; rows already in the sinks stay there");
         say_error(h, &e);
     }
@@ -144,7 +152,8 @@ static int verify_folder(struct host *h, struct arena *a, const struct checkpoin
         code = finish_json(h, &out, status, code);
     } else {
         if (print_files(h, a, &r, &e) != STATUS_OK) code = EXIT_DATA;
-        if (r.recoverable) printf("a next start uses generation %u%s\n", r.used, r.used < r.newest ? ", the one before the newest, and both journals" : "");
+        if (r.recoverable)
+            printf("a next start uses generation %u%s\n", r.used, r.used < r.newest ? ", the one before the newest, and both journals" : "");
     }
     say_damage(h, o, &r);
     log_report_release(&r);
@@ -190,7 +199,8 @@ static enum status json_intent(struct arena *a, const struct durable *d, struct 
     struct error ignored;
     if (!d->has_intent) return buffer_append_string(out, ",\"open\":null");
     TRY(decode_intent(a, d->intent_bytes.data, d->intent_bytes.size_bytes, &i, &ignored));
-    TRY(buffer_printf(out, ",\"open\":{\"epoch\":%llu,\"attempt\":%u,\"clockUs\":%lld,\"flows\":[", (unsigned long long)i.epoch, i.attempt, (long long)i.clock_us));
+    TRY(buffer_printf(out, ",\"open\":{\"epoch\":%llu,\"attempt\":%u,\"clockUs\":%lld,\"flows\":[", (unsigned long long)i.epoch, i.attempt,
+                      (long long)i.clock_us));
     for (uint32_t k = 0; k < i.flow_count; k++) {
         if (k) TRY(buffer_append_byte(out, ','));
         TRY(json_write_string(i.flows[k], strlen(i.flows[k]), out));
@@ -200,7 +210,8 @@ static enum status json_intent(struct arena *a, const struct durable *d, struct 
     for (uint32_t k = 0; k < i.input_count; k++) {
         for (uint32_t n = 0; n < i.inputs[k].ranges.count; n++, first = false) {
             const struct range *g = &i.inputs[k].ranges.items[n];
-            TRY(buffer_printf(out, "%s{\"partition\":%u,\"begin\":%lld,\"end\":%lld", first ? "" : ",", g->partition, (long long)g->begin, (long long)g->end));
+            TRY(buffer_printf(out, "%s{\"partition\":%u,\"begin\":%lld,\"end\":%lld", first ? "" : ",", g->partition, (long long)g->begin,
+                              (long long)g->end));
             TRY(json_text(out, "source", i.inputs[k].source));
             TRY(json_text(out, "name", g->name));
             TRY(buffer_append_byte(out, '}'));
@@ -219,7 +230,8 @@ static enum status json_intent(struct arena *a, const struct durable *d, struct 
 
 static enum status show_json(struct arena *a, const struct inspection *i, const struct log_report *r, struct buffer *out) {
     const struct durable *d = &i->durable;
-    TRY(buffer_printf(out, "{\"id\":\"%s\",\"pid\":%d,\"incarnation\":%llu,\"epoch\":%llu,\"committedAtMs\":%lld", text_of_uuid(a, i->pipeline), i->owner_pid,
+    TRY(buffer_printf(out, "{\"id\":\"%s\",\"pid\":%d,\"incarnation\":%llu,\"epoch\":%llu,\"committedAtMs\":%lld", text_of_uuid(a, i->pipeline),
+                      i->owner_pid,
                       (unsigned long long)d->incarnation, (unsigned long long)i->committed_epoch, (long long)(i->committed_us / 1000)));
     TRY(json_intent(a, d, out));
     TRY(buffer_append_string(out, ",\"stores\":["));
@@ -269,7 +281,8 @@ static enum status print_open(struct host *h, struct arena *a, const struct dura
     struct intent i;
     if (!d->has_intent) return STATUS_OK;
     TRY(decode_intent(a, d->intent_bytes.data, d->intent_bytes.size_bytes, &i, e));
-    printf("epoch %llu is open (attempt %u, begun at %s): a next start finishes it first\n", (unsigned long long)i.epoch, i.attempt, text_of_time(a, i.clock_us, h->session.zone));
+    printf("epoch %llu is open (attempt %u, begun at %s): a next start finishes it first\n", (unsigned long long)i.epoch, i.attempt,
+           text_of_time(a, i.clock_us, h->session.zone));
     for (uint32_t k = 0; k < i.input_count; k++) {
         for (uint32_t n = 0; n < i.inputs[k].ranges.count; n++) {
             const struct range *g = &i.inputs[k].ranges.items[n];
@@ -279,7 +292,8 @@ static enum status print_open(struct host *h, struct arena *a, const struct dura
     }
     for (uint32_t k = 0; k < i.watermark_count; k++) {
         const struct watermark_mark *m = &i.watermarks[k];
-        printf("  watermark of %s: late at %s, closed at %s\n", m->flow_name, m->late_us == NO_WATERMARK ? "none" : text_of_time(a, m->late_us, h->session.zone),
+        printf("  watermark of %s: late at %s, closed at %s\n", m->flow_name,
+               m->late_us == NO_WATERMARK ? "none" : text_of_time(a, m->late_us, h->session.zone),
                m->close_us == NO_WATERMARK ? "none" : text_of_time(a, m->close_us, h->session.zone));
     }
     return STATUS_OK;
@@ -289,7 +303,8 @@ static enum status show_text(struct host *h, struct arena *a, const struct inspe
     const struct durable *d = &i->durable;
     printf("pipeline %s, start %llu%s\n", text_of_uuid(a, i->pipeline), (unsigned long long)d->incarnation, i->owner_pid ? "" : ", not running");
     if (i->owner_pid) printf("leat runs on it (pid %d)\n", i->owner_pid);
-    if (i->committed_epoch) printf("epoch %llu, committed at %s\n", (unsigned long long)i->committed_epoch, text_of_time(a, i->committed_us, h->session.zone));
+    if (i->committed_epoch)
+        printf("epoch %llu, committed at %s\n", (unsigned long long)i->committed_epoch, text_of_time(a, i->committed_us, h->session.zone));
     else puts("no epoch is committed yet");
     TRY(print_open(h, a, d, e));
     if (i->used_previous) puts("the newest snapshot is damaged: this is what the one before and both journals say");
@@ -336,4 +351,5 @@ static int checkpoint_main(struct host *h, int argc, char **argv) {
     return code;
 }
 
-const struct command checkpoint_command = {"checkpoint", "checkpoint show|verify DIR [--json]", "what a data folder's log holds; is it whole", checkpoint_help, checkpoint_main};
+const struct command checkpoint_command = {"checkpoint", "checkpoint show|verify DIR [--json]", "what a data folder's log holds; is it whole",
+                                           checkpoint_help, checkpoint_main};

@@ -92,7 +92,8 @@ const char *text_of_duration(struct arena *a, int64_t us) {
 }
 
 const char *text_of_uuid(struct arena *a, const uint8_t b[16]) {
-    return or_unknown(arena_printf(a, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9],
+    return or_unknown(arena_printf(a, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4], b[5],
+                                   b[6], b[7], b[8], b[9],
                                    b[10], b[11], b[12], b[13], b[14], b[15]));
 }
 

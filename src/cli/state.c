@@ -74,8 +74,9 @@ static const char *as_of(struct showing *s) {
     const char *open = i->durable.has_intent ? arena_printf(s->arena, "; epoch %llu is open", (unsigned long long)i->durable.last_epoch) : "";
     const char *running = i->owner_pid ? arena_printf(s->arena, "; leat runs on it (pid %d)", i->owner_pid) : "";
     if (!i->committed_epoch) return arena_printf(s->arena, "no epoch is committed yet%s%s", open ? open : "", running ? running : "");
-    return arena_printf(s->arena, "as of epoch %llu, committed at %s%s%s%s", (unsigned long long)i->committed_epoch, text_of_time(s->arena, i->committed_us, s->host->session.zone),
-                        i->used_previous ? ", from the generation before the newest, which is damaged" : "", open ? open : "", running ? running : "");
+    const char *previous = i->used_previous ? ", from the generation before the newest, which is damaged" : "";
+    return arena_printf(s->arena, "as of epoch %llu, committed at %s%s%s%s", (unsigned long long)i->committed_epoch,
+                        text_of_time(s->arena, i->committed_us, s->host->session.zone), previous, open ? open : "", running ? running : "");
 }
 
 static void add_line(struct showing *s, struct listing *l, const struct state_line *line) {
@@ -140,9 +141,9 @@ static enum status print_json(struct showing *s, struct buffer *out) {
     uint64_t keys = 0, bytes = 0;
     TRY(buffer_printf(out, "{\"id\":\"%s\"", text_of_uuid(s->arena, i->pipeline)));
     TRY(json_text(out, "folder", i->folder));
-    TRY(buffer_printf(out, ",\"pid\":%d,\"epoch\":%llu,\"openEpoch\":%llu,\"usedPreviousGeneration\":%s,\"fileDiffers\":%s", i->owner_pid,
-                      (unsigned long long)i->committed_epoch, (unsigned long long)(i->durable.has_intent ? i->durable.last_epoch : 0), i->used_previous ? "true" : "false",
-                      s->file_differs ? "true" : "false"));
+    unsigned long long committed = i->committed_epoch, open = i->durable.has_intent ? i->durable.last_epoch : 0;
+    TRY(buffer_printf(out, ",\"pid\":%d,\"epoch\":%llu,\"openEpoch\":%llu,\"usedPreviousGeneration\":%s,\"fileDiffers\":%s", i->owner_pid, committed, open,
+                      i->used_previous ? "true" : "false", s->file_differs ? "true" : "false"));
     TRY(json_time(out, "committedAt", i->committed_us, i->committed_epoch != 0));
     TRY(buffer_append_string(out, ",\"operators\":["));
     for (uint32_t k = 0; k < s->line_count; k++) {
@@ -159,15 +160,19 @@ static enum status show(struct showing *s, const struct state_options *o, const 
     const char *data = o->data ? o->data : arena_printf(s->arena, "%s/leat-data", file->base_folder);
     if (!data) return error_no_memory(e);
     TRY(inspect_open(&s->inspection, &h->memory, data, e));
-    struct inspect_context context = {.arena = s->arena, .session = &h->session, .connectors = &all_connectors, .base_folder = file->base_folder, .log = &h->log,
+    struct inspect_context context = {.arena = s->arena, .session = &h->session, .connectors = &all_connectors, .base_folder = file->base_folder,
+                                      .log = &h->log,
                                       .settings = o->settings.items, .setting_count = o->settings.count};
     TRY(inspect_state(&s->inspection, &context, &s->pipeline, &s->execution, e));
     if (execution_state_lines(s->execution, s->arena, &s->lines, &s->line_count) != STATUS_OK) return error_no_memory(e);
     s->file_differs = strcmp(s->inspection.durable.text, file->text) != 0;
-    if (s->file_differs) log_write(&h->log, LOG_WARN, "%s has changed since: this is the state of the text that ran; `leat check --against` says what the change means", file->path);
+    if (s->file_differs)
+        log_write(&h->log, LOG_WARN, "%s has changed since: this is the state of the text that ran; `leat check --against` says what it means",
+                  file->path);
     for (uint32_t i = 0; i < s->pipeline->flow_count; i++) {
         const char *name = s->pipeline->flows[i]->name;
-        if (!is_of_text(s, name)) log_write(&h->log, LOG_WARN, "%s is planned otherwise than when it ran: other --set values, or another version of leat", name);
+        if (!is_of_text(s, name))
+            log_write(&h->log, LOG_WARN, "%s is planned otherwise than when it ran: other --set values, or another version of leat", name);
     }
     if (!o->json) return print_table(s, e);
     struct buffer out;
@@ -200,4 +205,5 @@ static int state_main(struct host *h, int argc, char **argv) {
     return exit_code_of(status);
 }
 
-const struct command state_command = {"state", "state FILE.sql [--data DIR] [--set k=v] [--json]", "what a pipeline's operators keep", state_help, state_main};
+const struct command state_command = {"state", "state FILE.sql [--data DIR] [--set k=v] [--json]", "what a pipeline's operators keep", state_help,
+                                      state_main};

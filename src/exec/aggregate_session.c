@@ -39,7 +39,7 @@ enum status aggregate_open_sessions(struct operator *op, struct error *e) {
     }
     if (self->distinct_count) return error_set(e, STATUS_UNSUPPORTED, NULL, "DISTINCT in an aggregate over session_window of a stream is not supported yet");
     for (uint32_t k = 0; k < self->call_count; k++) {
-        if (self->calls[k].ops->merge) continue;
+        if (self->calls[k].ops->merge || self->calls[k].ops->append) continue;
         return error_set(e, STATUS_UNSUPPORTED, NULL, "%s over session_window of a stream is not supported yet: sessions grow together, and its parts cannot",
                          self->calls[k].aggregate->name);
     }
@@ -267,7 +267,8 @@ static enum status take_over(struct operator *op, struct worker *w, struct state
     for (uint32_t k = 0; k < self->call_count; k++) {
         const struct call_plan *c = &self->calls[k];
         struct aggregate_context context = aggregate_context_for(self, op->execution, k, op->execution->state_memory, &w->eval);
-        TRY(c->ops->merge(group_state(into, c->state_offset), group_state(from, c->state_offset), &context));
+        enum status (*add)(void *, const void *, struct aggregate_context *) = c->ops->merge ? c->ops->merge : c->ops->append;
+        TRY(add(group_state(into, c->state_offset), group_state(from, c->state_offset), &context));
     }
     into->weight += from->weight;
     return state_end_group(s, from);

@@ -51,6 +51,7 @@ struct aggregate_ops {
     enum status (*update)(void *const *states, const struct column *const *args, const struct rows *rows, const int8_t *weights,
                           struct aggregate_context *c);
     enum status (*merge)(void *into, const void *from, struct aggregate_context *c);  // NULL for ordered ones
+    enum status (*append)(void *into, const void *from, struct aggregate_context *c);  // of ordered ones: the rows of `from` came after. NULL: cannot
     // Result of states[i] into row i of out (FLAT, allocated, validity all set); eval_fail(row i) for overflow and the like.
     void (*finish)(const void *const *states, uint32_t count, struct column *out, struct aggregate_context *c);
     enum status (*save)(const void *state, struct buffer *out, struct aggregate_context *c);  // NULL: the bytes themselves

@@ -64,9 +64,19 @@ static void list_release(void *state, struct aggregate_context *c) {
     s->count = 0;
 }
 
+static enum status list_append(void *into, const void *from, struct aggregate_context *c) {
+    struct list_state *to = into;
+    const struct list_state *later = from;
+    if (!later->count) return STATUS_OK;
+    if (!to->encoded.memory) buffer_init(&to->encoded, c->memory);
+    TRY(buffer_append(&to->encoded, later->encoded.data, later->encoded.size_bytes));
+    to->count += later->count;
+    return STATUS_OK;
+}
+
 _Static_assert(sizeof(struct list_state) <= 64, "a state is at most 64 bytes");
 static const struct aggregate_ops list_ops = {.state_bytes = sizeof(struct list_state), .flags = AGGREGATE_ORDERED, .update = list_update,
-                                              .finish = list_finish, .save = list_save, .load = list_load, .release = list_release};
+                                              .append = list_append, .finish = list_finish, .save = list_save, .load = list_load, .release = list_release};
 
 static enum status array_bind(struct binding *b, struct error *e) {
     TRY(binding_require_count(b, 1, 1, e));
@@ -187,9 +197,21 @@ static void listagg_finish(const void *const *states, uint32_t count, struct col
     }
 }
 
+static enum status listagg_append(void *into, const void *from, struct aggregate_context *c) {
+    struct list_state *to = into;
+    const struct list_state *later = from;
+    const struct listagg_data *data = c->data;
+    if (!later->count) return STATUS_OK;
+    if (!to->encoded.memory) buffer_init(&to->encoded, c->memory);
+    if (to->count && data->separator_bytes) TRY(buffer_append(&to->encoded, data->separator, data->separator_bytes));
+    if (later->encoded.size_bytes) TRY(buffer_append(&to->encoded, later->encoded.data, later->encoded.size_bytes));
+    to->count += later->count;
+    return to->encoded.size_bytes > INT32_MAX ? STATUS_NO_MEMORY : STATUS_OK;
+}
+
 // Sees NULLs because the separator may be NULL: it then joins with nothing.
 static const struct aggregate_ops listagg_ops = {.state_bytes = sizeof(struct list_state), .flags = AGGREGATE_ORDERED | AGGREGATE_SEES_NULL, .update = listagg_update,
-                                                 .finish = listagg_finish, .save = list_save, .load = list_load, .release = list_release};
+                                                 .append = listagg_append, .finish = listagg_finish, .save = list_save, .load = list_load, .release = list_release};
 
 static enum status listagg_bind(struct binding *b, struct error *e) {
     bool binary = b->arg_count && b->args[0]->type->id == TYPE_BINARY;

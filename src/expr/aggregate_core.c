@@ -107,6 +107,14 @@ static enum status last_update(void *const *states, const struct column *const *
     return STATUS_OK;
 }
 
+static enum status first_append(void *into, const void *from, struct aggregate_context *c) {
+    return ((struct held_value *)into)->state == HELD_NONE ? held_copy(into, from, c->arg_types[0], c->memory) : STATUS_OK;
+}
+
+static enum status last_append(void *into, const void *from, struct aggregate_context *c) {
+    return ((const struct held_value *)from)->state == HELD_NONE ? STATUS_OK : held_copy(into, from, c->arg_types[0], c->memory);
+}
+
 static void first_finish(const void *const *states, uint32_t count, struct column *out, struct aggregate_context *c) {
     held_finish(states, 0, count, out, c);
 }
@@ -114,14 +122,14 @@ static enum status first_save(const void *state, struct buffer *out, struct aggr
 static bool first_load(void *state, struct reader *in, struct aggregate_context *c) { return held_load(state, c->arg_types[0], in, c->memory); }
 static void first_release(void *state, struct aggregate_context *c) { held_release(state, c->arg_types[0], c->memory); }
 
-#define HELD_OPS(name, update_function, more_flags)                                                                                     \
+#define HELD_OPS(name, update_function, append_function, more_flags)                                                                                     \
     static const struct aggregate_ops name = {                                                                                         \
         .state_bytes = sizeof(struct held_value), .flags = AGGREGATE_ORDERED | AGGREGATE_DISTINCT_IS_PLAIN | (more_flags),              \
-        .update = update_function, .finish = first_finish, .save = first_save, .load = first_load, .release = first_release}
-HELD_OPS(first_ops, first_update, AGGREGATE_SEES_NULL);
-HELD_OPS(first_not_null_ops, first_update, 0);
-HELD_OPS(last_ops, last_update, AGGREGATE_SEES_NULL);
-HELD_OPS(last_not_null_ops, last_update, 0);
+        .update = update_function, .append = append_function, .finish = first_finish, .save = first_save, .load = first_load, .release = first_release}
+HELD_OPS(first_ops, first_update, first_append, AGGREGATE_SEES_NULL);
+HELD_OPS(first_not_null_ops, first_update, first_append, 0);
+HELD_OPS(last_ops, last_update, last_append, AGGREGATE_SEES_NULL);
+HELD_OPS(last_not_null_ops, last_update, last_append, 0);
 #undef HELD_OPS
 
 static enum status first_bind(struct binding *b, struct error *e) {
@@ -252,21 +260,121 @@ static inline enum status bit_update(void *const *states, const struct column *a
     return STATUS_OK;
 }
 
+static void put_bits(struct column *out, uint32_t row, int64_t bits) {
+    switch (out->type->id) {
+    case TYPE_TINYINT: ((int8_t *)out->values)[row] = (int8_t)bits; break;
+    case TYPE_SMALLINT: ((int16_t *)out->values)[row] = (int16_t)bits; break;
+    case TYPE_INT: ((int32_t *)out->values)[row] = (int32_t)bits; break;
+    default: ((int64_t *)out->values)[row] = bits;
+    }
+}
+
 static void bit_finish(const void *const *states, uint32_t count, struct column *out, struct aggregate_context *c) {
     (void)c;
     for (uint32_t i = 0; i < count; i++) {
         const struct bit_state *s = states[i];
         if (s->count == 0) out_set_null(out, i);
-        switch (out->type->id) {
-        case TYPE_TINYINT: ((int8_t *)out->values)[i] = (int8_t)s->bits; break;
-        case TYPE_SMALLINT: ((int16_t *)out->values)[i] = (int16_t)s->bits; break;
-        case TYPE_INT: ((int32_t *)out->values)[i] = (int32_t)s->bits; break;
-        default: ((int64_t *)out->values)[i] = s->bits;
-        }
+        put_bits(out, i, s->bits);
     }
 }
 
-#define BIT_OPERATION(name, operation, ops_flags)                                                                                            \
+// Of values that can be taken back: how many have each bit.
+enum { BITS = 64 };
+
+struct bit_counts {
+    int64_t count;     // of values
+    int64_t *set;      // BITS of them; NULL: no value came yet
+};
+
+static enum status bit_counts_begin(struct bit_counts *s, struct memory *memory) {
+    if (!s->set) s->set = memory_alloc_zeroed(memory, BITS * sizeof *s->set);
+    return s->set ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static enum status bit_counts_update(void *const *states, const struct column *const *args, const struct rows *rows, const int8_t *weights,
+                                     struct aggregate_context *c) {
+    int64_t scratch[CHUNK_ROWS];
+    for (uint32_t begin = 0; begin < rows->count; begin += CHUNK_ROWS) {
+        uint32_t count = chunk_count(rows, begin);
+        const int64_t *values = chunk_int64(args[0], rows, begin, count, scratch);
+        for (uint32_t i = 0; i < count; i++) {
+            struct bit_counts *s = states[begin + i];
+            int weight = weight_at(weights, rows, begin + i);
+            TRY(bit_counts_begin(s, c->memory));
+            s->count += weight;
+            for (uint64_t left = (uint64_t)values[i]; left; left &= left - 1) s->set[__builtin_ctzll(left)] += weight;
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status bit_counts_merge(void *into, const void *from, struct aggregate_context *c) {
+    struct bit_counts *to = into;
+    const struct bit_counts *other = from;
+    if (!other->set) return STATUS_OK;
+    TRY(bit_counts_begin(to, c->memory));
+    to->count += other->count;
+    for (uint32_t bit = 0; bit < BITS; bit++) to->set[bit] += other->set[bit];
+    return STATUS_OK;
+}
+
+static void bit_counts_finish(const void *const *states, uint32_t count, struct column *out, bool of_all) {
+    for (uint32_t i = 0; i < count; i++) {
+        const struct bit_counts *s = states[i];
+        uint64_t bits = 0;
+        for (uint32_t bit = 0; bit < BITS && s->set; bit++) bits |= (uint64_t)(of_all ? s->set[bit] == s->count : s->set[bit] > 0) << bit;
+        if (s->count == 0) out_set_null(out, i);
+        put_bits(out, i, (int64_t)bits);
+    }
+}
+
+static void bit_counts_and_finish(const void *const *states, uint32_t count, struct column *out, struct aggregate_context *c) {
+    (void)c;
+    bit_counts_finish(states, count, out, true);
+}
+
+static void bit_counts_or_finish(const void *const *states, uint32_t count, struct column *out, struct aggregate_context *c) {
+    (void)c;
+    bit_counts_finish(states, count, out, false);
+}
+
+static enum status bit_counts_save(const void *state, struct buffer *out, struct aggregate_context *c) {
+    (void)c;
+    const struct bit_counts *s = state;
+    bool empty = s->count == 0;
+    for (uint32_t bit = 0; bit < BITS && s->set; bit++) empty = empty && s->set[bit] == 0;
+    TRY(buffer_append_byte(out, !empty));
+    if (empty) return STATUS_OK;
+    TRY(write_signed(out, s->count));
+    for (uint32_t bit = 0; bit < BITS; bit++) TRY(write_signed(out, s->set[bit]));
+    return STATUS_OK;
+}
+
+static bool bit_counts_load(void *state, struct reader *in, struct aggregate_context *c) {
+    struct bit_counts *s = state;
+    uint8_t form = read_byte(in);
+    if (in->failed || form > 1) return false;
+    if (!form) return true;
+    if (bit_counts_begin(s, c->memory) != STATUS_OK) return false;
+    s->count = read_signed(in);
+    for (uint32_t bit = 0; bit < BITS; bit++) s->set[bit] = read_signed(in);
+    return !in->failed;
+}
+
+static void bit_counts_release(void *state, struct aggregate_context *c) {
+    struct bit_counts *s = state;
+    if (s->set) memory_free(c->memory, s->set, BITS * sizeof *s->set);
+    *s = (struct bit_counts){.count = 0};
+}
+
+static const struct aggregate_ops bit_and_counts_ops = {
+    .state_bytes = sizeof(struct bit_counts), .flags = AGGREGATE_RETRACTS | AGGREGATE_DISTINCT_IS_PLAIN, .update = bit_counts_update, .merge = bit_counts_merge,
+    .finish = bit_counts_and_finish, .save = bit_counts_save, .load = bit_counts_load, .release = bit_counts_release};
+static const struct aggregate_ops bit_or_counts_ops = {
+    .state_bytes = sizeof(struct bit_counts), .flags = AGGREGATE_RETRACTS | AGGREGATE_DISTINCT_IS_PLAIN, .update = bit_counts_update, .merge = bit_counts_merge,
+    .finish = bit_counts_or_finish, .save = bit_counts_save, .load = bit_counts_load, .release = bit_counts_release};
+
+#define BIT_OPERATION(name, operation, ops_flags, retracting_ops)                                                                            \
     static enum status name##_update(void *const *states, const struct column *const *args, const struct rows *rows, const int8_t *weights, \
                                      struct aggregate_context *c) {                                                                         \
         (void)c;                                                                                                                            \
@@ -275,20 +383,21 @@ static void bit_finish(const void *const *states, uint32_t count, struct column 
     static enum status name##_merge(void *into, const void *from, struct aggregate_context *c) {                                            \
         (void)c;                                                                                                                            \
         const struct bit_state *other = from;                                                                                               \
-        if (other->count) bit_take(into, other->bits, other->count, operation);                                                             \
+        if (other->count || (operation) == BIT_XOR) bit_take(into, other->bits, other->count, operation); /* +a −b counts 0 */                \
         return STATUS_OK;                                                                                                                   \
     }                                                                                                                                       \
     static const struct aggregate_ops name##_ops = {                                                                                        \
-        .state_bytes = sizeof(struct bit_state), .flags = ops_flags, .update = name##_update, .merge = name##_merge, .finish = bit_finish}; \
+        .state_bytes = sizeof(struct bit_state), .flags = ops_flags, .retracting = retracting_ops, .update = name##_update,                 \
+        .merge = name##_merge, .finish = bit_finish};                                                                                       \
     static const struct aggregate_ops *name##_choose(const struct type *const *arg_types, uint32_t arg_count, const void *data) {           \
         (void)arg_types;                                                                                                                    \
         (void)arg_count;                                                                                                                    \
         (void)data;                                                                                                                         \
         return &name##_ops;                                                                                                                 \
     }
-BIT_OPERATION(bit_and, BIT_AND, AGGREGATE_DISTINCT_IS_PLAIN)
-BIT_OPERATION(bit_or, BIT_OR, AGGREGATE_DISTINCT_IS_PLAIN)
-BIT_OPERATION(bit_xor, BIT_XOR, AGGREGATE_RETRACTS)
+BIT_OPERATION(bit_and, BIT_AND, AGGREGATE_DISTINCT_IS_PLAIN, &bit_and_counts_ops)
+BIT_OPERATION(bit_or, BIT_OR, AGGREGATE_DISTINCT_IS_PLAIN, &bit_or_counts_ops)
+BIT_OPERATION(bit_xor, BIT_XOR, AGGREGATE_RETRACTS, NULL)
 #undef BIT_OPERATION
 
 static enum status bit_bind(struct binding *b, struct error *e) {

@@ -259,6 +259,15 @@ static enum status double_sum_update(void *const *states, const struct column *c
     return STATUS_OK;
 }
 
+static enum status double_sum_append(void *into, const void *from, struct aggregate_context *c) {
+    (void)c;
+    struct double_sum *to = into;
+    const struct double_sum *later = from;
+    to->sum += later->sum;
+    to->count += later->count;
+    return STATUS_OK;
+}
+
 static void double_sum_finish(const void *const *states, uint32_t count, struct column *out, struct aggregate_context *c) {
     (void)c;
     double *results = out->values;
@@ -381,9 +390,10 @@ EXACT_OPS(exact_sum_ops, exact_double_finish);
 EXACT_OPS(exact_average_ops, exact_double_average_finish);
 #undef EXACT_OPS
 static const struct aggregate_ops double_sum_ops = {
-    .state_bytes = sizeof(struct double_sum), .flags = AGGREGATE_ORDERED, .update = double_sum_update, .finish = double_sum_finish, .retracting = &exact_sum_ops};
+    .state_bytes = sizeof(struct double_sum), .flags = AGGREGATE_ORDERED, .update = double_sum_update, .append = double_sum_append, .finish = double_sum_finish,
+     .retracting = &exact_sum_ops};
 static const struct aggregate_ops double_average_ops = {
-    .state_bytes = sizeof(struct double_sum), .flags = AGGREGATE_ORDERED, .update = double_sum_update, .finish = double_average_finish,
+    .state_bytes = sizeof(struct double_sum), .flags = AGGREGATE_ORDERED, .update = double_sum_update, .append = double_sum_append, .finish = double_average_finish,
     .retracting = &exact_average_ops};
 
 static bool is_ansi_interval(const struct type *t) { return t->id == TYPE_INTERVAL_YM || t->id == TYPE_INTERVAL_DT; }

@@ -218,6 +218,12 @@ static enum status check_session(struct resolver *r, struct plan_node *const *no
         if (nodes[i]->kind != PLAN_AGGREGATE || plan_session_key(nodes[i]) == PLAN_NO_TIME) continue;
         const struct plan_node *n = nodes[i]->inputs[0];
         while (n->kind == PLAN_PROJECT || n->kind == PLAN_FILTER) n = n->inputs[0];
+        const struct expr *alone = n == session ? plan_not_by_session(nodes[i]) : NULL;
+        if (alone) {
+            const char *what = arena_printf(r->arena, "%s%s over session_window of a stream: sessions grow together, and its parts cannot", alone->aggregate.aggregate->name,
+                                            alone->aggregate.distinct ? "(DISTINCT …)" : "");
+            return what ? complain_not_yet(r, alone->span, what) : STATUS_NO_MEMORY;
+        }
         if (n == session) return STATUS_OK;
     }
     return complain_not_yet(r, session->span, "session_window of a stream without GROUP BY");

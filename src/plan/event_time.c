@@ -134,12 +134,25 @@ static bool uses(struct expr *e, uint32_t ordinal) {
     return u.found;
 }
 
-static bool can_be_put_together(const struct expr *e) {
+static const struct aggregate_ops *parts_of(const struct expr *e) {
     const struct type *types[16];
-    if (e->aggregate.distinct || e->arg_count > sizeof types / sizeof *types) return false;
+    if (e->arg_count > sizeof types / sizeof *types) return NULL;
     for (uint32_t i = 0; i < e->arg_count; i++) types[i] = e->args[i]->type;
     const struct aggregate_ops *ops = e->aggregate.aggregate->choose(types, e->arg_count, e->aggregate.data);
+    return ops && e->aggregate.distinct && !(ops->flags & AGGREGATE_DISTINCT_IS_PLAIN) ? NULL : ops;
+}
+
+static bool can_be_put_together(const struct expr *e) {
+    const struct aggregate_ops *ops = parts_of(e);
     return ops && ops->merge;
+}
+
+const struct expr *plan_not_by_session(const struct plan_node *n) {
+    for (uint32_t i = n->key_count; i < n->expr_count; i++) {
+        const struct aggregate_ops *ops = parts_of(n->exprs[i]);
+        if (!ops || (!ops->merge && !ops->append)) return n->exprs[i];
+    }
+    return NULL;
 }
 
 static bool fits_panes(const struct plan_node *n, uint32_t key, const struct plan_node *window) {

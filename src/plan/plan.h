@@ -124,6 +124,7 @@ uint32_t plan_time_key(const struct plan_node *n);
 // AGGREGATE: the WINDOW that makes one of its keys, *key; NULL: none does.
 const struct plan_node *plan_window_key(const struct plan_node *n, uint32_t *key);
 uint32_t plan_session_key(const struct plan_node *n);  // AGGREGATE of a stream: which key is a session_window; PLAN_NO_TIME: none
+const struct expr *plan_not_by_session(const struct plan_node *n);  // such an AGGREGATE's function whose states cannot grow together; NULL: all can
 // JOIN: are rows of a side that match nothing in its result? Of ANTI only those are.
 bool plan_join_keeps(const struct plan_node *n, uint32_t side);
 enum status plan_derive_join_time(struct arena *a, struct plan_node *n) WARN_UNUSED;  // sets join_time; inputs have been derived

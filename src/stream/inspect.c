@@ -39,11 +39,13 @@ enum status inspect_identity(struct memory *memory, const char *folder, uint8_t 
     else if (status == STATUS_OK && (bytes.size_bytes < IDENTITY_BYTES || memcmp(p, "leatpipe", 8) != 0)) {
         status = error_set(e, STATUS_CORRUPT, "LEAT_LOG_CORRUPT", "`%s` is not what leat wrote", path);
     } else if (status == STATUS_OK && (p[8] > FOLDER_VERSION || p[9])) {
-        error_set(e, STATUS_CONFLICT, "LEAT_FORMAT_TOO_NEW", "the data folder was made by a newer leat (format %u; this one reads %u)", p[8] | (unsigned)p[9] << 8,
+        error_set(e, STATUS_CONFLICT, "LEAT_FORMAT_TOO_NEW", "the data folder was made by a newer leat (format %u; this one reads %u)",
+                  p[8] | (unsigned)p[9] << 8,
                   (unsigned)FOLDER_VERSION);
         error_set_hint(e, "use the newer leat");
         status = STATUS_CONFLICT;
-    } else if (status == STATUS_OK && (p[8] != FOLDER_VERSION || p[10] || p[11] || bytes.size_bytes != IDENTITY_BYTES || fixed64(p + 28) != checksum64(p, 28, 0))) {
+    } else if (status == STATUS_OK && (p[8] != FOLDER_VERSION || p[10] || p[11] || bytes.size_bytes != IDENTITY_BYTES ||
+                                       fixed64(p + 28) != checksum64(p, 28, 0))) {
         status = error_set(e, STATUS_CORRUPT, "LEAT_LOG_CORRUPT", "`%s` is damaged: its checksum is wrong", path);
     }
     if (status == STATUS_OK) memcpy(pipeline, p + 12, 16);

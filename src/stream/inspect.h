@@ -37,7 +37,8 @@ struct inspect_context {
 };
 // The state in the operators of the text in the log, as of the last committed epoch. *x is to be freed (execution_free) before the inspection,
 // on any status. STATUS_CONFLICT: the text cannot be planned as it was.
-enum status inspect_state(struct inspection *i, const struct inspect_context *c, struct pipeline **pipeline, struct execution **x, struct error *e) WARN_UNUSED;
+enum status inspect_state(struct inspection *i, const struct inspect_context *c, struct pipeline **pipeline, struct execution **x,
+                          struct error *e) WARN_UNUSED;
 
 enum file_verdict { FILE_GOOD, FILE_UNFINISHED, FILE_DAMAGED, FILE_TOO_NEW };
 

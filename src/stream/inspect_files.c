@@ -111,7 +111,8 @@ static enum status list_files(struct log_report *r, const char *folder, struct e
         char *end;
         unsigned long n = strtoul(entry->d_name, &end, 10);
         bool is_journal = strcmp(end, ".journal") == 0, is_snapshot = strcmp(end, ".snapshot") == 0;
-        if (end == entry->d_name || (!is_journal && !is_snapshot) || n == 0 || n >= UINT32_MAX || strlen(entry->d_name) >= sizeof(struct log_file){0}.name) continue;
+        if (end == entry->d_name || (!is_journal && !is_snapshot) || n == 0 || n >= UINT32_MAX ||
+            strlen(entry->d_name) >= sizeof(struct log_file){0}.name) continue;
         struct log_file *f = vector_add(&r->files);
         if (!f) {
             status = error_no_memory(e);
@@ -150,10 +151,12 @@ static void choose_generation(struct log_report *r) {
     if (snapshot && snapshot->verdict == FILE_GOOD) return;
     r->recoverable = false;
     r->used = 0;
-    const struct log_file *before = r->newest > 1 ? file_of(r, r->newest - 1, true) : NULL, *between = r->newest > 1 ? file_of(r, r->newest - 1, false) : NULL;
-    if (!before || before->verdict != FILE_GOOD) return refuse(r, snapshot ? "the newest snapshot is damaged, and there is no good one before it" : "the snapshot is missing", before);
+    const struct log_file *before = file_of(r, r->newest - 1, true), *between = file_of(r, r->newest - 1, false);  // none has the number 0
+    if (!before || before->verdict != FILE_GOOD)
+        return refuse(r, snapshot ? "the newest snapshot is damaged, and there is no good one before it" : "the snapshot is missing", before);
     if (!between || between->verdict != FILE_GOOD || journal->link != between->chain) {
-        return refuse(r, between ? "the newest snapshot is damaged, and the journal before it is not whole" : "the newest snapshot is damaged, and the journal before it is missing",
+        return refuse(r, between ? "the newest snapshot is damaged, and the journal before it is not whole"
+                      : "the newest snapshot is damaged, and the journal before it is missing",
                       between);
     }
     r->used = r->newest - 1;

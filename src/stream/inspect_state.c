@@ -12,7 +12,8 @@ static enum status plan_text(struct inspection *i, const struct inspect_context 
     struct source_text source = {.name = "<the pipeline in the log>", .text = text, .size_bytes = strlen(text)};
     struct diagnostics d;
     diagnostics_init(&d, i->memory, &source);
-    struct analysis analysis = {.arena = c->arena, .session = c->session, .connectors = c->connectors, .base_folder = c->base_folder, .memory = i->memory,
+    struct analysis analysis = {.arena = c->arena, .session = c->session, .connectors = c->connectors, .base_folder = c->base_folder,
+                                .memory = i->memory,
                                 .log = c->log, .diagnostics = &d};
     enum status status = settings_parse(c->arena, c->session, text, source.size_bytes, c->settings, c->setting_count, &d, &statements, &count, e);
     if (status == STATUS_OK) {
@@ -21,7 +22,8 @@ static enum status plan_text(struct inspection *i, const struct inspect_context 
     }
     if ((status == STATUS_OK && d.error_count) || status == STATUS_INVALID_QUERY) {
         const struct diagnostic *first = d.items.count ? vector_at(&d.items, 0) : NULL;
-        status = error_set(e, STATUS_CONFLICT, "LEAT_QUERY_CHANGED", "the text in the log cannot be planned%s%s", first ? ": " : "", first ? first->error.message : "");
+        status = error_set(e, STATUS_CONFLICT, "LEAT_QUERY_CHANGED", "the text in the log cannot be planned%s%s", first ? ": " : "",
+                           first ? first->error.message : "");
         error_set_hint(e, "look at it with the leat that runs it, and with the same --set values");
     }
     diagnostics_release(&d);
@@ -61,8 +63,10 @@ enum status inspect_state(struct inspection *i, const struct inspect_context *c,
     const struct pipeline *p = *pipeline;
     struct output *outputs = arena_alloc_array(c->arena, p->flow_count + 1, sizeof *outputs);
     if (!outputs) return error_no_memory(e);
-    for (uint32_t k = 0; k < p->flow_count; k++) outputs[k] = (struct output){.root = p->flows[k]->root, .flow_name = p->flows[k]->name, .write = no_rows};
-    struct execution_config config = {.session = c->session, .memory = i->memory, .worker_count = 1, .outputs = outputs, .output_count = p->flow_count,
+    for (uint32_t k = 0; k < p->flow_count; k++)
+        outputs[k] = (struct output){.root = p->flows[k]->root, .flow_name = p->flows[k]->name, .write = no_rows};
+    struct execution_config config = {.session = c->session, .memory = i->memory, .worker_count = 1, .outputs = outputs,
+                                      .output_count = p->flow_count,
                                       .base_folder = c->base_folder, .log = c->log};
     TRY(execution_new(&config, x, e));
     enum status status = restore(i, *x, e);

@@ -23,7 +23,8 @@ static enum status plan_old_text(const struct verdict_request *r, struct old_tex
     struct source_text source = {.name = "<the pipeline as it was>", .text = text, .size_bytes = strlen(text)};
     struct diagnostics d;
     diagnostics_init(&d, r->memory, &source);
-    struct analysis analysis = {.arena = r->arena, .session = session, .connectors = r->connectors, .base_folder = r->base_folder, .memory = r->memory,
+    struct analysis analysis = {.arena = r->arena, .session = session, .connectors = r->connectors, .base_folder = r->base_folder,
+                                .memory = r->memory,
                                 .log = r->log, .diagnostics = &d};
     struct pipeline *pipeline = NULL;
     enum status status = settings_parse(r->arena, session, text, source.size_bytes, r->settings, r->setting_count, &d, &statements, &count, e);
@@ -52,7 +53,8 @@ static enum status no_rows(void *context, uint32_t worker, struct batch *b, stru
 }
 
 // The operators of a flow that keep state, as an execution of it names them.
-static enum status state_of(const struct verdict_request *r, const struct flow *f, struct execution **x, struct state_line **lines, uint32_t *count, struct error *e) {
+static enum status state_of(const struct verdict_request *r, const struct flow *f, struct execution **x, struct state_line **lines, uint32_t *count,
+                            struct error *e) {
     struct output output = {.root = f->root, .flow_name = f->name, .write = no_rows};
     struct execution_config config = {.session = r->session, .memory = r->memory, .worker_count = 1, .outputs = &output, .output_count = 1,
                                       .base_folder = r->base_folder, .log = r->log};
@@ -61,7 +63,8 @@ static enum status state_of(const struct verdict_request *r, const struct flow *
 }
 
 // Is every state the same, at the same place, over the same plan? Then it means the same. *first: an operator of the old query that keeps state.
-static enum status compare_state(const struct verdict_request *r, const struct flow *old, const struct flow *now, bool *same, const char **first, struct error *e) {
+static enum status compare_state(const struct verdict_request *r, const struct flow *old, const struct flow *now, bool *same, const char **first,
+                                 struct error *e) {
     struct execution *before = NULL, *after = NULL;
     struct state_line *a = NULL, *b = NULL;
     uint32_t a_count = 0, b_count = 0;
@@ -71,7 +74,8 @@ static enum status compare_state(const struct verdict_request *r, const struct f
     *first = a_count ? a[a_count - 1].operator_name : b_count ? b[b_count - 1].operator_name : NULL;
     for (uint32_t i = 0; i < a_count && *same && status == STATUS_OK; i++) {
         uint64_t old_hash = 0, new_hash = 0;
-        if (plan_hash(r->memory, a[i].node, &old_hash) != STATUS_OK || plan_hash(r->memory, b[i].node, &new_hash) != STATUS_OK) status = error_no_memory(e);
+        if (plan_hash(r->memory, a[i].node, &old_hash) != STATUS_OK || plan_hash(r->memory, b[i].node, &new_hash) != STATUS_OK)
+            status = error_no_memory(e);
         *same = a[i].position == b[i].position && a[i].description == b[i].description && old_hash == new_hash;
     }
     execution_free(before);
@@ -91,7 +95,8 @@ static bool keeps_columns(const struct flow *f) {
 
 static const char *zone_name(const struct timezone *zone) { return zone ? timezone_name(zone) : "UTC"; }
 
-static enum status judge_change(const struct verdict_request *r, const struct flow *old, const struct timezone *old_zone, const struct flow *now, struct flow_verdict *v,
+static enum status judge_change(const struct verdict_request *r, const struct flow *old, const struct timezone *old_zone, const struct flow *now,
+                                struct flow_verdict *v,
                                 struct error *e) {
     struct flow_changes changes;
     bool same_zone = strcmp(zone_name(old_zone), zone_name(r->session->zone)) == 0;  // texts become times in it, below the state too
@@ -111,7 +116,8 @@ static enum status judge_change(const struct verdict_request *r, const struct fl
     } else if (!changes.same_columns && keeps_columns(now)) why = "its table has the columns of the old query";
     v->verdict = why ? VERDICT_REFUSED : VERDICT_TAKEN_OVER;
     add_reason(v, why);
-    if (!same_zone) add_reason(v, arena_printf(r->arena, "the session's time zone was %s and is %s", zone_name(old_zone), zone_name(r->session->zone)));
+    if (!same_zone)
+        add_reason(v, arena_printf(r->arena, "the session's time zone was %s and is %s", zone_name(old_zone), zone_name(r->session->zone)));
     if (!same_zone && changes.says_nothing) return STATUS_OK;
     for (uint32_t i = 0; i < changes.reason_count; i++) add_reason(v, changes.reasons[i]);
     return STATUS_OK;
@@ -130,8 +136,10 @@ static enum status judge(const struct verdict_request *r, const struct flow *f, 
     if (before && before->hash == entry->hash) return judge_change(r, before, old->zone, f, v, e);
     add_reason(v, "what the query was cannot be told for sure, so what it left cannot be taken over");
     if (!before) add_reason(v, old->why);
-    else if (before->hash == f->hash) add_reason(v, "its text is the same: it was planned with other --set values (a time zone), by another version of leat, or its sources have other columns now");
-    else add_reason(v, "the text of then means something else now: other --set values (a time zone), another version of leat, or other columns of its sources");
+    else {
+        const char *what = before->hash == f->hash ? "its text is the same, and was planned with" : "the text of then means something else now, with";
+        add_reason(v, arena_printf(r->arena, "%s other --set values (a time zone), another version of leat, or other columns of its sources", what));
+    }
     return STATUS_OK;
 }
 
@@ -144,8 +152,10 @@ static enum status check_same_pipeline(const struct verdict_request *r, struct e
         if (entry->started) other = entry->name;
     }
     if (!other) return STATUS_OK;
-    error_set(e, STATUS_CONFLICT, "LEAT_QUERY_CHANGED", "the data folder `%s` belongs to another pipeline: it has `%s`, and no table of this file", r->data_folder, other);
-    error_set_hint(e, "give this file a folder of its own with --data DIR, or begin anew in this one with --full-refresh-all (what it knows of the other is dropped)");
+    error_set(e, STATUS_CONFLICT, "LEAT_QUERY_CHANGED", "the data folder `%s` belongs to another pipeline: it has `%s`, and no table of this file",
+              r->data_folder, other);
+    error_set_hint(e, "give this file a folder of its own with --data DIR, or begin anew in this one with --full-refresh-all (what it knows of "
+                      "the other is dropped)");
     return STATUS_CONFLICT;
 }
 
@@ -166,7 +176,8 @@ enum status verdict_flows(const struct verdict_request *r, struct flow_verdict *
     if (!*out) return error_no_memory(e);
     if (!r->all_anew) TRY(check_same_pipeline(r, e));
     if (r->durable->text && any_changed(r)) TRY(plan_old_text(r, &old, e));
-    for (uint32_t i = 0; i < p->flow_count; i++) TRY(judge(r, p->flows[i], durable_flow(r->durable, p->flows[i]->name), &old, &(*out)[(*count)++], e));
+    for (uint32_t i = 0; i < p->flow_count; i++)
+        TRY(judge(r, p->flows[i], durable_flow(r->durable, p->flows[i]->name), &old, &(*out)[(*count)++], e));
     for (size_t i = 0; i < r->durable->flows.count; i++) {
         const struct flow_entry *entry = *(struct flow_entry **)vector_at(&r->durable->flows, i);
         if (!flow_named(p, entry->name)) (*out)[(*count)++] = (struct flow_verdict){.flow_name = entry->name, .verdict = VERDICT_REMOVED};
@@ -180,7 +191,8 @@ enum status verdict_refusal(const struct flow_verdict *v, struct error *e) {
         int n = snprintf(reasons + at, sizeof reasons - at, "%s%s", i == 0 ? ": " : i == 1 ? " (" : "; ", v->reasons[i]);
         at += n < 0 ? 0 : (uint32_t)n;
     }
-    error_set(e, STATUS_CONFLICT, "LEAT_QUERY_CHANGED", "the query of `%s` has changed since the last run; its state and its table belong to the old one%s%s", v->flow_name, reasons,
+    error_set(e, STATUS_CONFLICT, "LEAT_QUERY_CHANGED",
+              "the query of `%s` has changed since the last run; its state and its table belong to the old one%s%s", v->flow_name, reasons,
               v->reason_count > 1 ? ")" : "");
     error_set_hint(e, "build it anew with --full-refresh %s, or give the new query another name", v->target_name);
     return STATUS_CONFLICT;

@@ -58,6 +58,7 @@ struct flow_changes {
     bool same_sources, same_key, same_columns;
     bool says_nothing;                      // the one reason is that there must be one
 };
-enum status flow_changes_of(struct arena *a, struct memory *memory, const struct flow *old, const struct flow *now, struct flow_changes *out) WARN_UNUSED;
+enum status flow_changes_of(struct arena *a, struct memory *memory, const struct flow *old, const struct flow *now,
+                            struct flow_changes *out) WARN_UNUSED;
 // One operator as explain draws it, without its inputs; in the arena.
 enum status node_line(struct arena *a, struct memory *memory, const struct plan_node *n, const char **out) WARN_UNUSED;

@@ -48,7 +48,8 @@ static enum status line_of(struct words *w, const struct plan_node *n, const cha
     struct plan_node **links = arena_alloc_array(w->arena, n->input_count + 1, sizeof *links);
     if (!inputs || !links) return STATUS_NO_MEMORY;
     for (uint32_t i = 0; i < n->input_count; i++) {
-        inputs[i] = (struct plan_node){.kind = PLAN_VALUES, .attributes = n->inputs[i]->attributes, .attribute_count = n->inputs[i]->attribute_count};
+        inputs[i] = (struct plan_node){.kind = n->inputs[i]->kind == PLAN_SORT ? PLAN_SORT : PLAN_VALUES, .attributes = n->inputs[i]->attributes,
+                                       .attribute_count = n->inputs[i]->attribute_count};
         links[i] = &inputs[i];
     }
     node.inputs = links;
@@ -110,7 +111,8 @@ static enum status compare_source(struct words *w, const struct dataset *old, co
     bool *same = &w->out->same_sources;
     if (old->connector != now->connector) {
         *same = false;
-        return say(w, "source %s was read with %s and is with %s", old->name, old->connector ? old->connector->name : "?", now->connector ? now->connector->name : "?");
+        return say(w, "source %s was read with %s and is with %s", old->name, old->connector ? old->connector->name : "?",
+                   now->connector ? now->connector->name : "?");
     }
     TRY(compare_options(w, old, now, true, same));
     TRY(compare_options(w, now, old, false, same));
@@ -191,13 +193,15 @@ static enum status compare_aggregates(struct words *w, const struct plan_node *o
     for (uint32_t i = 0; i < new_count; i++) {
         if (!has_text(a, old_count, b[i])) TRY(say(w, "Aggregate: %s is added", cut(w, b[i])));
     }
-    if (old->emits_closed != now->emits_closed) TRY(say(w, "Aggregate: its groups %s", now->emits_closed ? "now leave once, when the watermark passes them" : "are now kept current"));
+    if (old->emits_closed != now->emits_closed)
+        TRY(say(w, "Aggregate: its groups %s", now->emits_closed ? "now leave once, when the watermark passes them" : "are now kept current"));
     return STATUS_OK;
 }
 
 // Explain names no constants: the same words may stand for different ones.
 static bool same_expressions(const struct plan_node *a, const struct plan_node *b) {
-    bool same = (a->condition == NULL) == (b->condition == NULL) && (!a->condition || expr_equal(a->condition, b->condition)) && a->expr_count == b->expr_count;
+    bool same = (a->condition == NULL) == (b->condition == NULL) && (!a->condition ||
+                                                                     expr_equal(a->condition, b->condition)) && a->expr_count == b->expr_count;
     for (uint32_t i = 0; same && i < a->expr_count; i++) same = expr_equal(a->exprs[i], b->exprs[i]);
     return same;
 }
@@ -207,7 +211,8 @@ static enum status compare_lines(struct words *w, const struct plan_node *old, c
     TRY(line_of(w, old, &was));
     TRY(line_of(w, now, &is));
     if (strcmp(was, is) != 0) return say(w, "%s is now %s", cut(w, was), cut(w, is));
-    return same_expressions(old, now) ? STATUS_OK : say(w, "%s: %s in it has changed", cut(w, was), old->kind == PLAN_JOIN ? "its condition, or a constant" : "a constant");
+    return same_expressions(old, now) ? STATUS_OK : say(w, "%s: %s in it has changed", cut(w, was),
+                                                        old->kind == PLAN_JOIN ? "its condition, or a constant" : "a constant");
 }
 
 static enum status compare_kind(struct words *w, const struct side *old, const struct side *now, enum plan_kind kind) {
@@ -290,15 +295,25 @@ static enum status compare_keys(struct words *w, const struct flow *old, const s
     return say(w, "the key of its table was %s and is %s", cut(w, was), cut(w, is));
 }
 
+static enum plan_kind last_kind(const struct side *s) {
+    enum plan_kind last = 0;
+    for (size_t i = 0; i < s->nodes.count; i++) {
+        const struct plan_node *n = *(const struct plan_node **)vector_at(&s->nodes, i);
+        if (n->kind > last) last = n->kind;
+    }
+    return last;
+}
+
 static enum status compare_all(struct words *w, const struct flow *old, const struct flow *now, struct side *a, struct side *b) {
-    static const enum plan_kind kinds[] = {PLAN_WATERMARK, PLAN_WINDOW, PLAN_SESSION, PLAN_AGGREGATE, PLAN_JOIN, PLAN_FILTER, PLAN_GENERATE, PLAN_UNION, PLAN_VALUES, PLAN_SORT,
-                                           PLAN_LIMIT, PLAN_INTERSECT, PLAN_EXCEPT};
     TRY(collect(a, old->root));
     TRY(collect(b, now->root));
     TRY(compare_sources(w, a, b, true));
     TRY(compare_sources(w, b, a, false));
     TRY(compare_keys(w, old, now));
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) TRY(compare_kind(w, a, b, kinds[i]));
+    enum plan_kind last = last_kind(a) > last_kind(b) ? last_kind(a) : last_kind(b);
+    for (enum plan_kind kind = 0; kind <= last; kind++) {  // sources, keys and columns have words of their own
+        if (kind != PLAN_SCAN && kind != PLAN_PROJECT && kind != PLAN_CONSOLIDATE) TRY(compare_kind(w, a, b, kind));
+    }
     TRY(compare_columns(w, below_consolidate(old->root), below_consolidate(now->root)));
     if (w->out->reason_count) return STATUS_OK;
     TRY(compare_kind(w, a, b, PLAN_PROJECT));

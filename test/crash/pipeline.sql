@@ -53,3 +53,20 @@ GROUP BY window(window, '1 hour');
 CREATE MATERIALIZED VIEW visits AS
 SELECT nationality, session_window.start AS begin, session_window.end AS finish, count(*) AS users, max(id) AS last_id
 FROM timed WATERMARK at DELAY OF INTERVAL 60 SECONDS GROUP BY nationality, session_window(at, '30 seconds');
+
+-- Aggregations over results that change, in a view and over one; the first rows of each key; both are state that rows are taken out of again.
+CREATE MATERIALIZED VIEW by_nationality_and_year AS
+SELECT nationality, born, count(*) AS users, max(latitude) AS latitude, sum(longitude) AS longitude, min(id) AS first_id FROM users GROUP BY nationality, born;
+
+CREATE MATERIALIZED VIEW years AS
+SELECT born, avg(users) AS users, max(latitude) AS highest, min(latitude) AS lowest, sum(longitude) AS longitude, max_by(nationality, users * 1000 + born) AS most,
+       min(first_id) AS first_id, count(DISTINCT users) AS sizes
+FROM by_nationality_and_year GROUP BY born;
+
+CREATE MATERIALIZED VIEW sizes AS SELECT users, count(*) AS years, max(nationality) AS last FROM by_nationality_and_year GROUP BY users;
+
+CREATE MATERIALIZED VIEW northernmost AS
+SELECT nationality, id, latitude, place FROM (SELECT *, row_number() OVER (PARTITION BY nationality ORDER BY latitude DESC, id) AS place FROM users) WHERE place <= 3;
+
+CREATE MATERIALIZED VIEW largest_of_year AS
+SELECT born, nationality, users FROM (SELECT *, row_number() OVER (PARTITION BY born ORDER BY users DESC, nationality) AS place FROM by_nationality_and_year) WHERE place = 1;

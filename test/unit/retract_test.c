@@ -94,6 +94,10 @@ static struct plan_node *thrice(struct fixture *f, struct plan_node *scan) {
 static struct plan_node *bags(struct fixture *f, struct plan_node *scan) {
     return aggregate_by(f, scan, first_key, (const struct wanted_call[]){{"median", 2, -1, false}, {"mode", 3, -1, false}, {NULL, 0, 0, false}});
 }
+static struct plan_node *bits(struct fixture *f, struct plan_node *scan) {
+    return aggregate_by(f, scan, second_key, (const struct wanted_call[]){
+        {"bit_and", 0, -1, false}, {"bit_or", 3, -1, false}, {"bit_xor", 0, -1, false}, {"bit_and", 3, -1, false}, {NULL, 0, 0, false}});
+}
 static struct plan_node *zeros(struct fixture *f, struct plan_node *scan) {
     return aggregate_by(f, scan, first_key, (const struct wanted_call[]){
         {"max", 2, -1, false}, {"min", 2, -1, false}, {"sum", 2, -1, false}, {"avg", 2, -1, true}, {NULL, 0, 0, false}});
@@ -168,7 +172,7 @@ static const struct shape shapes[] = {
     {"best rows", best_rows, true, false, false}, {"straight whole", straight_whole, true, false, false}, {"twice", twice, false, false, false}, {"twice, taken back", twice, true, false, false},
     {"twice by key", twice_by_key, false, false, false}, {"twice by key, taken back", twice_by_key, true, false, false}, {"by result", by_result, false, false, false},
     {"by result, taken back", by_result, true, false, false}, {"distinct", distinct, true, false, false}, {"thrice", thrice, false, false, false},
-    {"bags", bags, true, true, true}, {"zeros", zeros, true, false, true}, {"decimals", decimals, true, false, false}, {"of first rows", of_first_rows, false, false, false},
+    {"bits", bits, true, false, false}, {"bags", bags, true, true, true}, {"zeros", zeros, true, false, true}, {"decimals", decimals, true, false, false}, {"of first rows", of_first_rows, false, false, false},
     {"of first rows, taken back", of_first_rows, true, false, false}, {"first three", first_three, false, false, false},
     {"first three, taken back", first_three, true, false, false}, {"first unnumbered", first_unnumbered, false, false, false},
     {"first unnumbered, taken back", first_unnumbered, true, false, false}, {"first one", first_one, false, false, false},
