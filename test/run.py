@@ -287,6 +287,13 @@ def group_streaming(tier):
     return total
 
 
+def group_inspect(_tier):
+    """A data folder read without owning it: state, checkpoints, and whether a changed text may go on."""
+    total = build_release("all")
+    total += script("test/inspect/inspect_test.py", "--leat", f"{BUILD}/leat")
+    return total
+
+
 def group_control(_tier):
     """The socket of a running pipeline, and a sink that does not answer."""
     total = build_release("all")
@@ -416,7 +423,7 @@ def group_tidy(_tier):
 
 
 GROUPS = {"unit": group_unit, "sql": group_sql, "examples": group_examples, "tidy": group_tidy, "clang": group_clang, "asan": group_asan,
-          "tsan": group_tsan, "differential": group_differential, "crash": group_crash, "streaming": group_streaming, "control": group_control,
+          "tsan": group_tsan, "differential": group_differential, "crash": group_crash, "streaming": group_streaming, "inspect": group_inspect, "control": group_control,
           "http": group_http, "kafka": group_kafka, "mongodb": group_mongodb, "cassandra": group_cassandra,
           "pipeline": group_pipeline, "fuzz": group_fuzz}
 TIERS = {"check": ["unit", "sql", "examples"], "test": list(GROUPS), "long": list(GROUPS)}

@@ -192,7 +192,8 @@ static enum status replay_generations(struct memory *memory, const char *folder,
             return first.status == STATUS_NOT_FOUND ? damaged(e, folder, 0, "the snapshot is missing") : first.status;
         }
         TRY(status);
-        TRY(replay_file(memory, folder, newest - 1, false, pipeline, replay, context, s, e));
+        status = replay_file(memory, folder, newest - 1, false, pipeline, replay, context, s, e);
+        if (status == STATUS_NOT_FOUND) return damaged(e, folder, 0, "the newest snapshot is damaged, and the journal before it is missing");
         *used_previous = true;
     }
     TRY(status);
