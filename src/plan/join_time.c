@@ -131,25 +131,12 @@ static void choose_late(const struct plan_node *n, uint32_t side, struct join_ti
     t->late_is_compared[side] = t->late_column[side] != PLAN_NO_TIME && is_compared(n, side, t->late_column[side]);
 }
 
-static bool find_failing(struct expr *e, void *context) {
-    bool *fails = context;
-    if (e->kind == EXPR_CALL && (e->call.draws || (e->call.function->flags & FUNCTION_CAN_FAIL))) *fails = true;
-    if (e->kind == EXPR_CAST || e->kind == EXPR_SUBQUERY || e->kind == EXPR_IN_SUBQUERY) *fails = true;
-    return !*fails;
-}
-
-static bool cannot_fail(struct expr *e) {
-    bool fails = false;
-    expr_walk(e, find_failing, &fails);
-    return !fails;
-}
-
 static enum status take_apart(struct arena *a, const struct plan_node *n, struct expr *const *parts, uint32_t count, struct join_time *t) {
     uint32_t width = n->inputs[0]->attribute_count;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t first, end;
         struct expr *part = parts[i], **into = &t->both;
-        if (cannot_fail(part) && expr_column_range(part, &first, &end) && (end <= width || first >= width)) {
+        if (expr_cannot_fail(part) && expr_column_range(part, &first, &end) && (end <= width || first >= width)) {
             into = &t->own[first >= width];
             part = first >= width ? expr_shift(a, part, -(int64_t)width) : part;
         }

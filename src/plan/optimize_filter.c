@@ -19,7 +19,7 @@ static bool can_fail(struct expr *e, void *context) {
     return !*fails;
 }
 
-static bool is_safe(struct expr *e) {
+bool expr_cannot_fail(struct expr *e) {
     bool fails = false;
     expr_walk(e, can_fail, &fails);
     return !fails;
@@ -90,7 +90,7 @@ static bool find_column(struct expr *e, void *context) {
 
 static struct plan_node *push_join(struct resolver *r, struct plan_node *j, struct expr *condition, uint32_t rounds, bool *moved) {
     uint32_t first, end, width = j->inputs[0]->attribute_count;
-    if (!is_safe(condition) || !expr_column_range(condition, &first, &end)) return j;
+    if (!expr_cannot_fail(condition) || !expr_column_range(condition, &first, &end)) return j;
     bool left = end <= width, right = first >= width;
     bool inner = j->join == JOIN_INNER || j->join == JOIN_CROSS;
     bool keeps_left = inner || j->join == JOIN_LEFT || j->join == JOIN_SEMI || j->join == JOIN_ANTI || j->join == JOIN_NULL_AWARE_ANTI;
@@ -125,7 +125,7 @@ static struct plan_node *push_watermark(struct resolver *r, struct plan_node *w,
 
 // Past another filter, if it cannot fail: the order of those that can is kept.
 static struct plan_node *push_past(struct resolver *r, struct plan_node *f, struct expr *condition, uint32_t rounds, bool *moved) {
-    if (!is_safe(condition) || !rounds) return f;
+    if (!expr_cannot_fail(condition) || !rounds) return f;
     struct plan_node *input = push(r, f->inputs[0], condition, rounds - 1, moved);
     if (!*moved) return f;
     struct plan_node *n = input ? plan_copy(r->arena, f) : NULL;
@@ -162,7 +162,7 @@ static struct plan_node *push_filter(struct resolver *r, struct plan_node *n) {
     for (uint32_t i = 0; i < count; i++) {
         bool moved = false;
         // Once one stays, those after it stay too unless they cannot fail: the order decides which row is asked what.
-        struct plan_node *next = rest && !is_safe(parts[i]) ? input : push(r, input, parts[i], PUSH_ROUNDS, &moved);
+        struct plan_node *next = rest && !expr_cannot_fail(parts[i]) ? input : push(r, input, parts[i], PUSH_ROUNDS, &moved);
         if (!next) return NULL;
         if (moved) input = next;
         else if (!(rest = expr_and(r->arena, rest, parts[i]))) return NULL;

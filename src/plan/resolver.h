@@ -299,6 +299,7 @@ enum status plan_hash(struct memory *memory, const struct plan_node *root, uint6
 enum status optimize_tree(struct resolver *r, struct plan_node **root);
 enum status optimize_fold(struct resolver *r, struct plan_node **root);         // optimize_fold.c
 enum status optimize_filters(struct resolver *r, struct plan_node **root);      // optimize_filter.c
+bool expr_cannot_fail(struct expr *e);  // whatever row it is asked about, as far as is known; nor does it draw
 enum status optimize_projects(struct resolver *r, struct plan_node **root);     // optimize_project.c
 enum status optimize_wanted(struct arena *a, struct plan_node *const *nodes, uint32_t count, struct plan_node *const *roots, uint32_t root_count);
 enum status optimize_json_leaves(struct arena *a, struct plan_node *const *nodes, uint32_t count, struct plan_node *const *roots, uint32_t root_count);

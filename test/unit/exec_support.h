@@ -307,6 +307,40 @@ static inline char *naive_aggregate(const struct row *rows, size_t count, uint32
     return text;
 }
 
+// The state of an execution, in its own encoding; to be freed.
+static inline char *snapshot_of(struct execution *x, size_t *size) {
+    struct buffer out;
+    struct error e;
+    buffer_init(&out, x->memory);
+    assert_int_equal(execution_snapshot(x, NULL, &out, &e), STATUS_OK);
+    char *bytes = malloc(out.size_bytes + 1);
+    memcpy(bytes, out.data, out.size_bytes);
+    *size = out.size_bytes;
+    buffer_release(&out);
+    return bytes;
+}
+
+static inline void assert_same_state(struct execution *a, struct execution *b) {
+    size_t x_size, y_size;
+    char *x = snapshot_of(a, &x_size), *y = snapshot_of(b, &y_size);
+    assert_int_equal(x_size, y_size);
+    assert_memory_equal(x, y, x_size);
+    free(x);
+    free(y);
+}
+
+// The changes of the running epoch, as the log has them.
+static inline void copy_changes(struct execution *from, struct execution *to) {
+    struct buffer out;
+    struct error e;
+    error_clear(&e);
+    buffer_init(&out, from->memory);
+    assert_int_equal(execution_log_changes(from, NULL, &out, &e), STATUS_OK);
+    struct reader in = reader_of(out.data, out.size_bytes);
+    if (execution_apply_changes(to, &in, &e) != STATUS_OK) fail_msg("%s", e.message);
+    buffer_release(&out);
+}
+
 struct machine {                 // an execution with one output and its crew
     struct fixture *fixture;
     struct execution *execution;

@@ -32,47 +32,15 @@ static void batch_aggregates(void **state) {
     teardown(&f);
 }
 
-static char *snapshot_of(struct machine *m, size_t *size) {
-    struct buffer out;
-    struct error e;
-    buffer_init(&out, &m->fixture->memory);
-    assert_int_equal(execution_snapshot(m->execution, NULL, &out, &e), STATUS_OK);
-    char *bytes = malloc(out.size_bytes + 1);
-    memcpy(bytes, out.data, out.size_bytes);
-    *size = out.size_bytes;
-    buffer_release(&out);
-    return bytes;
-}
-
-static void assert_same_state(struct machine *a, struct machine *b) {
-    size_t x_size, y_size;
-    char *x = snapshot_of(a, &x_size), *y = snapshot_of(b, &y_size);
-    assert_int_equal(x_size, y_size);
-    assert_memory_equal(x, y, x_size);
-    free(x);
-    free(y);
-}
-
-static void copy_changes(struct machine *from, struct machine *to) {
-    struct buffer out;
-    struct error e;
-    error_clear(&e);
-    buffer_init(&out, &from->fixture->memory);
-    assert_int_equal(execution_log_changes(from->execution, NULL, &out, &e), STATUS_OK);
-    struct reader in = reader_of(out.data, out.size_bytes);
-    if (execution_apply_changes(to->execution, &in, &e) != STATUS_OK) fail_msg("%s", e.message);
-    buffer_release(&out);
-}
-
 // Runs an epoch, sometimes after one that is rolled back: state and rows must be as if it had never been.
 static void run_epoch(struct machine *m, const struct feed_of *feed, bool roll_back) {
     if (roll_back) {
         size_t before_size, after_size, sunk = m->sink.count;
-        char *before = snapshot_of(m, &before_size);
+        char *before = snapshot_of(m->execution, &before_size);
         machine_run(m, feed, 1, false, 61);
         struct error e;
         assert_int_equal(execution_rollback(m->execution, &e), STATUS_OK);
-        char *after = snapshot_of(m, &after_size);
+        char *after = snapshot_of(m->execution, &after_size);
         assert_int_equal(before_size, after_size);
         assert_memory_equal(before, after, before_size);
         free(before);
@@ -87,10 +55,10 @@ static void run_epoch(struct machine *m, const struct feed_of *feed, bool roll_b
 static void restore_and_break(struct fixture *f, struct machine *from, struct machine *to) {
     size_t size;
     struct error e;
-    char *bytes = snapshot_of(from, &size);
+    char *bytes = snapshot_of(from->execution, &size);
     struct reader in = reader_of(bytes, size);
     assert_int_equal(execution_restore(to->execution, &in, &e), STATUS_OK);
-    assert_same_state(from, to);
+    assert_same_state(from->execution, to->execution);
     for (uint32_t k = 0; k < 300; k++) {
         char *broken = malloc(size);
         memcpy(broken, bytes, size);
@@ -143,13 +111,13 @@ static void materialized_aggregates(void **state) {
                 char *text = taken_text(&m[k].sink);
                 assert_string_equal(text, expected);
                 free(text);
-                if (k == 1) copy_changes(&m[k], &copy);
+                if (k == 1) copy_changes(m[k].execution, copy.execution);
                 execution_commit(m[k].execution);
                 check_ledger(&m[k]);
             }
-            assert_same_state(&m[0], &m[1]);
-            assert_same_state(&m[0], &m[2]);
-            assert_same_state(&m[0], &copy);
+            assert_same_state(m[0].execution, m[1].execution);
+            assert_same_state(m[0].execution, m[2].execution);
+            assert_same_state(m[0].execution, copy.execution);
             free(expected);
         }
         restore_and_break(&f, &m[0], &restored);
@@ -190,9 +158,9 @@ static void first_rows(void **state) {
         }
         struct feed_of feed = {scan->table, epoch_rows, more};
         run_epoch(&m, &feed, epoch % 2);
-        copy_changes(&m, &copy);
+        copy_changes(m.execution, copy.execution);
         execution_commit(m.execution);
-        assert_same_state(&m, &copy);
+        assert_same_state(m.execution, copy.execution);
         check_ledger(&m);
         qsort(live, live_count, sizeof *live, row_order);
         char *expected = row_lines(live, live_count < 3 ? live_count : 3, live_count < 13 ? live_count : 13, false);

@@ -184,45 +184,13 @@ static const struct shape shapes[] = {
 
 // --- streams against batches ---
 
-static char *snapshot_of(struct machine *m, size_t *size) {
-    struct buffer out;
-    struct error e;
-    buffer_init(&out, &m->fixture->memory);
-    assert_int_equal(execution_snapshot(m->execution, NULL, &out, &e), STATUS_OK);
-    char *bytes = malloc(out.size_bytes + 1);
-    memcpy(bytes, out.data, out.size_bytes);
-    *size = out.size_bytes;
-    buffer_release(&out);
-    return bytes;
-}
-
-static void assert_same_state(struct machine *a, struct machine *b) {
-    size_t x_size, y_size;
-    char *x = snapshot_of(a, &x_size), *y = snapshot_of(b, &y_size);
-    assert_int_equal(x_size, y_size);
-    assert_memory_equal(x, y, x_size);
-    free(x);
-    free(y);
-}
-
-static void copy_changes(struct machine *from, struct machine *to) {
-    struct buffer out;
-    struct error e;
-    error_clear(&e);
-    buffer_init(&out, &from->fixture->memory);
-    assert_int_equal(execution_log_changes(from->execution, NULL, &out, &e), STATUS_OK);
-    struct reader in = reader_of(out.data, out.size_bytes);
-    if (execution_apply_changes(to->execution, &in, &e) != STATUS_OK) fail_msg("%s", e.message);
-    buffer_release(&out);
-}
-
 static void roll_back_one(struct machine *m, const struct feed_of *feed, bool any_bytes) {
     size_t before_size, after_size, sunk = m->sink.count;
-    char *before = snapshot_of(m, &before_size);
+    char *before = snapshot_of(m->execution, &before_size);
     machine_run(m, feed, 1, false, 61);
     struct error e;
     assert_int_equal(execution_rollback(m->execution, &e), STATUS_OK);
-    char *after = snapshot_of(m, &after_size);
+    char *after = snapshot_of(m->execution, &after_size);
     if (!any_bytes) assert_int_equal(before_size, after_size);
     if (!any_bytes) assert_memory_equal(before, after, before_size);
     free(before);
@@ -302,16 +270,16 @@ static void run_shape(struct fixture *f, const struct shape *shape) {
             char *text = taken_text(&m[k].sink);
             assert_same_text(shape->name, epoch, k, text, expected);
             free(text);
-            if (k == 1) copy_changes(&m[k], &copy);
+            if (k == 1) copy_changes(m[k].execution, copy.execution);
             execution_commit(m[k].execution);
             check_ledger(&m[k]);
         }
-        for (uint32_t k = 1; k < MACHINES && !shape->any_bytes; k++) assert_same_state(&m[0], &m[k]);
-        if (!shape->any_bytes) assert_same_state(&m[0], &copy);
+        for (uint32_t k = 1; k < MACHINES && !shape->any_bytes; k++) assert_same_state(m[0].execution, m[k].execution);
+        if (!shape->any_bytes) assert_same_state(m[0].execution, copy.execution);
         if (epoch % 5 == 4) {  // goes on from what another one has left
             size_t size;
             struct error e;
-            char *bytes = snapshot_of(&copy, &size);
+            char *bytes = snapshot_of(copy.execution, &size);
             struct reader in = reader_of(bytes, size);
             assert_int_equal(execution_restore(m[2].execution, &in, &e), STATUS_OK);
             free(bytes);
@@ -369,7 +337,7 @@ static void nothing_is_left(void **state) {
     feed.count = 0;
     machine_run(&fresh, &feed, 1, false, 61);
     execution_commit(fresh.execution);
-    assert_same_state(&m, &fresh);
+    assert_same_state(m.execution, fresh.execution);
     machine_release(&m);
     machine_release(&fresh);
     free(rows);
@@ -440,7 +408,7 @@ static void fail_allocations(struct plan_node *(*make)(struct fixture *f, struct
         else rows[i] = changing_row(&f, &number, false);
     }
     size_t before_size;
-    char *before = snapshot_of(&m, &before_size);
+    char *before = snapshot_of(m.execution, &before_size);
     for (int64_t n = 1; n < 100000; n += 1 + n / 60) {
         struct error e;
         error_clear(&e);
@@ -449,7 +417,7 @@ static void fail_allocations(struct plan_node *(*make)(struct fixture *f, struct
         f.memory.fail_countdown = -1;
         assert_int_equal(execution_rollback(m.execution, &e), STATUS_OK);
         size_t size;
-        char *after = snapshot_of(&m, &size);
+        char *after = snapshot_of(m.execution, &size);
         assert_int_equal(size, before_size);
         assert_memory_equal(after, before, size);
         free(after);
@@ -488,7 +456,7 @@ static void break_snapshots(struct plan_node *(*make)(struct fixture *f, struct 
     execution_commit(m.execution);
     size_t size;
     struct error e;
-    char *bytes = snapshot_of(&m, &size);
+    char *bytes = snapshot_of(m.execution, &size);
     uint32_t refused = 0;
     for (uint32_t k = 0; k < 400; k++) {
         char *broken = malloc(size);

@@ -270,47 +270,15 @@ static void run_epoch(struct joiner *j, const struct event *const sides[2], cons
     if (try_epoch(j, sides, counts, morsel, &e) != STATUS_OK) fail_msg("execution_run: %s", e.message);
 }
 
-static char *snapshot_of(struct joiner *j, size_t *size) {
-    struct buffer out;
-    struct error e;
-    buffer_init(&out, &j->fixture->memory);
-    assert_int_equal(execution_snapshot(j->execution, NULL, &out, &e), STATUS_OK);
-    char *bytes = malloc(out.size_bytes + 1);
-    memcpy(bytes, out.data, out.size_bytes);
-    *size = out.size_bytes;
-    buffer_release(&out);
-    return bytes;
-}
-
-static void assert_same_state(struct joiner *a, struct joiner *b) {
-    size_t x_size, y_size;
-    char *x = snapshot_of(a, &x_size), *y = snapshot_of(b, &y_size);
-    assert_int_equal(x_size, y_size);
-    assert_memory_equal(x, y, x_size);
-    free(x);
-    free(y);
-}
-
-static void copy_changes(struct joiner *from, struct joiner *to) {
-    struct buffer out;
-    struct error e;
-    error_clear(&e);
-    buffer_init(&out, &from->fixture->memory);
-    assert_int_equal(execution_log_changes(from->execution, NULL, &out, &e), STATUS_OK);
-    struct reader in = reader_of(out.data, out.size_bytes);
-    if (execution_apply_changes(to->execution, &in, &e) != STATUS_OK) fail_msg("%s", e.message);
-    buffer_release(&out);
-}
-
 // Rolls an epoch back: nothing is left of it.
 static void run_in_vain(struct joiner *j, const struct event *const sides[2], const size_t counts[2]) {
     size_t before_size, after_size, sunk = j->line_count;
     uint64_t late = j->late, null_time = j->null_time, dead = j->dead;
-    char *before = snapshot_of(j, &before_size);
+    char *before = snapshot_of(j->execution, &before_size);
     run_epoch(j, sides, counts, 23);
     struct error e;
     assert_int_equal(execution_rollback(j->execution, &e), STATUS_OK);
-    char *after = snapshot_of(j, &after_size);
+    char *after = snapshot_of(j->execution, &after_size);
     assert_int_equal(before_size, after_size);
     assert_memory_equal(before, after, before_size);
     free(before);
@@ -444,10 +412,10 @@ static void break_snapshots(struct fixture *f, struct joiner *from, struct joine
     size_t size;
     struct error e;
     error_clear(&e);
-    char *bytes = snapshot_of(from, &size);
+    char *bytes = snapshot_of(from->execution, &size);
     struct reader in = reader_of(bytes, size);
     if (execution_restore(to->execution, &in, &e) != STATUS_OK) fail_msg("%s", e.message);
-    assert_same_state(from, to);
+    assert_same_state(from->execution, to->execution);
     uint32_t refused = 0;
     for (uint32_t k = 0; k < 200; k++) {
         char *broken = malloc(size);
@@ -492,12 +460,12 @@ static void run_shape(struct fixture *f, const struct shape *s, bool breaks) {
         for (uint32_t k = 0; k < MACHINES; k++) {
             if (random_below(&f->random, 3) == 0) run_in_vain(&m[k], sides, some);
             run_epoch(&m[k], sides, some, 7 + 13 * k);
-            if (k == 0) copy_changes(&m[k], &replica);
+            if (k == 0) copy_changes(m[k].execution, replica.execution);
             execution_commit(m[k].execution);
             check_fates(&m[k]);
-            if (k) assert_same_state(&m[0], &m[k]);
+            if (k) assert_same_state(m[0].execution, m[k].execution);
         }
-        assert_same_state(&m[0], &replica);
+        assert_same_state(m[0].execution, replica.execution);
         if (s->current && !s->fails) assert_content(&m[0], s, all, counts, INT64_MAX);
         if (breaks && epoch == EPOCHS / 2) break_snapshots(f, &m[0], &restored, sides, some);
     }
@@ -721,7 +689,7 @@ static void no_memory(void **state) {
         make_events(&f, b, 24, epoch * DELAY);
         const struct event *sides[2] = {a, b};
         size_t counts[2] = {24, 24}, before_size, after_size, sunk = j.line_count;
-        char *before = snapshot_of(&j, &before_size);
+        char *before = snapshot_of(j.execution, &before_size);
         uint32_t refused = 0;
         for (int64_t n = 1;; n += 1 + n / 16) {
             struct error e;
@@ -735,7 +703,7 @@ static void no_memory(void **state) {
             assert_int_equal(status, STATUS_NO_MEMORY);
             refused++;
             assert_int_equal(execution_rollback(j.execution, &e), STATUS_OK);
-            char *after = snapshot_of(&j, &after_size);
+            char *after = snapshot_of(j.execution, &after_size);
             assert_int_equal(before_size, after_size);
             assert_memory_equal(before, after, before_size);
             free(after);
